@@ -1,0 +1,61 @@
+# What one does with a checkout. `make` says what there is.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8000
+ARGS   ?=
+# Tests run in this many processes; each has a Redis of its own.
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install run check fix test chaos slow bench clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@echo
+	@echo "  PORT=8000 for run; ARGS=... is handed on to run, test, chaos, slow and bench"
+
+install: $(VENV)/.dev ## Make .venv with all that developing needs
+
+run: $(VENV)/.runtime ## Start the service on PORT, with a Redis of its own
+	$(BIN)/agentsvc serve --port $(PORT) $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types and floors
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+fix: $(VENV)/.dev ## Format, and repair what lint can repair
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+test: $(VENV)/.dev ## Run the tests
+	$(BIN)/pytest -m "not chaos and not slow" -n $(JOBS) $(ARGS)
+
+# One at a time: these measure how long a recovery takes.
+chaos: $(VENV)/.dev ## Kill, pause and cut off parts of a running service
+	$(BIN)/pytest -m chaos $(ARGS)
+
+slow: $(VENV)/.dev ## Run the tests that take long
+	$(BIN)/pytest -m "slow and not chaos" $(ARGS)
+
+bench: $(VENV)/.dev ## Measure against the budgets
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## Remove .venv, caches and builds
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find agentsvc tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps: nothing is installed again until what is asked for has changed.
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "agentsvc needs Python 3.11 or newer: make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

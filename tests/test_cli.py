@@ -1,0 +1,156 @@
+"""The command line: what is refused before anything starts, and what is printed."""
+
+import base64
+import json
+import socket
+
+import anyio
+import pytest
+from click.testing import CliRunner
+
+from agentsvc.cli import main
+from agentsvc.domain.credentials import CredentialRecord
+from agentsvc.domain.ids import OwnerId
+from agentsvc.kv.lock import DirectoryLock
+from agentsvc.storage.store import RedisStorage
+from agentsvc.storage.vault import Keyring, Vault
+
+KEY = base64.b64encode(b"canary-key-of-exactly-32-bytes!!").decode()
+
+
+@pytest.fixture
+def agentsvc(tmp_path, logging_kept):
+    """Run the command in an environment of its own; gives its result."""
+
+    def run(*arguments, **environ):
+        known = {"AGENTSVC_DATA_DIR": str(tmp_path), **environ}
+        return CliRunner(env=known).invoke(main, arguments)
+
+    return run
+
+
+def test_check_config_prints_settings_without_secrets(agentsvc):
+    result = agentsvc(
+        "check-config", "--port", "9000", AGENTSVC_REDIS_URL="redis://:canary@redis", AGENTSVC_SECRET_KEYS=KEY
+    )
+
+    assert result.exit_code == 0
+    assert json.loads(result.output)["port"] == 9000
+    assert "canary" not in result.output
+    assert KEY not in result.output
+
+
+def test_check_config_says_what_serve_would_refuse(agentsvc):
+    result = agentsvc("check-config", "--host", "0.0.0.0")
+
+    assert result.exit_code == 1
+    assert "--trust-user-header" in result.output
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_a_wrong_value_is_explained_in_one_line(agentsvc, command):
+    result = agentsvc(command, "--port", "many")
+
+    assert result.exit_code == 1
+    assert result.output == "Error: AGENTSVC_PORT (--port): expected a port from 1 to 65535, not 'many'\n"
+
+
+def test_keys_cannot_be_given_where_everyone_can_read_them(agentsvc):
+    assert agentsvc("serve", "--secret-keys", KEY).exit_code == 2
+
+
+def test_serve_refuses_a_public_address_with_the_placeholder(agentsvc):
+    result = agentsvc("serve", "--host", "0.0.0.0")
+
+    assert result.exit_code == 1
+    assert "AGENTSVC_HOST 0.0.0.0" in result.output
+
+
+def test_serve_refuses_a_redis_of_ones_own_without_keys(agentsvc):
+    result = agentsvc("serve", "--redis-url", "redis://redis.invalid")
+
+    assert result.exit_code == 1
+    assert "AGENTSVC_SECRET_KEYS is needed" in result.output
+
+
+def test_serve_refuses_a_port_that_is_taken(agentsvc, tmp_path):
+    with socket.socket() as taken:
+        # As another agentsvc has it, with which the kernel would share it.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+
+        result = agentsvc("serve", "--port", str(taken.getsockname()[1]))
+
+    assert result.exit_code == 1
+    assert "cannot be listened on" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_serve_refuses_a_data_directory_that_is_in_use(agentsvc, tmp_path):
+    lock = DirectoryLock(tmp_path)
+    lock.take()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    result = agentsvc("serve", "--port", str(port))
+    lock.release()
+
+    assert result.exit_code == 1
+    assert f"{tmp_path} is in use" in result.output
+
+
+OLD, NEW = b"o" * 32, b"n" * 32
+
+
+def keys(*each):
+    return ",".join(base64.b64encode(key).decode() for key in each)
+
+
+def stored(redis_url, record=None):
+    """Keep this credential; gives the one that is kept."""
+
+    async def go():
+        async with RedisStorage(redis_url) as storage:
+            credentials = storage.of(OwnerId("ada")).credentials
+            if record is not None:
+                await credentials.create(record)
+            return await credentials.get("c1")
+
+    return anyio.run(go)
+
+
+def test_rotate_keys_seals_everything_with_the_first_key(agentsvc, redis_url):
+    sealed = Vault(Keyring([OLD])).seal(OwnerId("ada"), "c1", b"secret")
+    stored(
+        redis_url,
+        CredentialRecord(user_id=OwnerId("ada"), id="c1", type="demo", name="mine", data={}, sealed=sealed),
+    )
+
+    result = agentsvc("rotate-keys", "--redis-url", redis_url, AGENTSVC_SECRET_KEYS=keys(NEW, OLD))
+
+    assert result.exit_code == 0, result.output
+    assert "1 sealed with the first key, 0 were already, 0 failed" in result.output
+    assert Vault(Keyring([NEW])).open(OwnerId("ada"), "c1", stored(redis_url).sealed or "") == b"secret"
+
+
+def test_rotate_keys_says_when_an_old_key_is_missing(agentsvc, redis_url):
+    sealed = Vault(Keyring([OLD])).seal(OwnerId("ada"), "c1", b"secret")
+    stored(
+        redis_url,
+        CredentialRecord(user_id=OwnerId("ada"), id="c1", type="demo", name="mine", data={}, sealed=sealed),
+    )
+
+    result = agentsvc("rotate-keys", "--redis-url", redis_url, AGENTSVC_SECRET_KEYS=keys(NEW))
+
+    assert result.exit_code == 1
+    assert "1 failed" in result.output
+    assert "keep the old keys" in result.output
+
+
+def test_rotate_keys_works_on_the_embedded_redis(agentsvc):
+    result = agentsvc("rotate-keys")
+
+    assert result.exit_code == 0, result.output
+    assert "0 failed" in result.output
