@@ -1,0 +1,126 @@
+"""What a client sends to a session."""
+
+import re
+from collections.abc import Iterator, Sequence
+from types import NoneType
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from agentsvc.domain.decoding import parse, problems, refusal
+from agentsvc.domain.errors import Problem
+from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
+from agentsvc.domain.ids import AgentId, RunId, SessionId
+from agentsvc.domain.messages import Block, DataBlock, Msg, TextBlock, URLSource
+
+ChatInput = Msg | list[Msg] | UserConfirmResult | ExternalExecutionResult | None
+
+_SCHEME = re.compile(r"(https?|data|workspace):", re.IGNORECASE)
+_LONGEST_ID = 200
+
+
+class ChatIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``input`` must be there: a message, several, the answer to what a parked reply waits for, or null for a turn
+    without new input.
+    """
+
+    agent_id: AgentId
+    session_id: SessionId
+    input: ChatInput
+
+
+class ChatOut(Struct, frozen=True, kw_only=True):
+    """The message is kept, and ``run_id`` will answer it."""
+
+    status: Literal["started"]
+    session_id: SessionId
+    run_id: RunId
+
+
+class _Envelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    agent_id: AgentId
+    session_id: SessionId
+    input: Any
+
+
+def decode_chat(body: bytes) -> ChatIn:
+    """Raises ``BadRequest`` when it is no JSON, ``Invalid`` with the path of each field that is wrong."""
+    value = parse(body)
+    found = list(problems(value, _Envelope))
+    given = value.get("input") if isinstance(value, dict) else None
+    kind = _kind(given)
+    found += problems(given, kind, "input") if kind else [_unknown(given)]
+    if found:
+        raise refusal(found)
+    decoded: ChatInput = msgspec.convert(given, kind)
+    if refused := list(_refused(decoded)):
+        raise refusal(refused)
+    return ChatIn(agent_id=value["agent_id"], session_id=value["session_id"], input=decoded)
+
+
+def _kind(value: Any) -> Any:
+    """What the value sets out to be; none when it is nothing that can be sent."""
+    match value:
+        case None:
+            return NoneType
+        case list():
+            return list[Msg]
+        case {"type": "USER_CONFIRM_RESULT"}:
+            return UserConfirmResult
+        case {"type": "EXTERNAL_EXECUTION_RESULT"}:
+            return ExternalExecutionResult
+        case {"type": _}:
+            return None
+        case dict():
+            return Msg
+        case _:
+            return None
+
+
+def _unknown(value: Any) -> Problem:
+    if isinstance(value, dict):
+        return Problem("input.type", "expected USER_CONFIRM_RESULT, EXTERNAL_EXECUTION_RESULT or a message")
+    return Problem("input", "expected a message, a list of messages, an event or null")
+
+
+def _refused(given: ChatInput) -> Iterator[Problem]:
+    """What is well formed but not for clients to send."""
+    match given:
+        case Msg():
+            yield from _of_message(given, "input")
+        case list():
+            ids = [message.id for message in given]
+            for position, message in enumerate(given):
+                yield from _of_message(message, f"input[{position}]")
+                if message.id in ids[:position]:
+                    yield Problem(f"input[{position}].id", "an earlier message of this input has the same id")
+        case ExternalExecutionResult(execution_results=results):
+            for position, result in enumerate(results):
+                output = result.output if isinstance(result.output, list) else []
+                yield from _of_blocks(output, f"input.execution_results[{position}].output")
+        case UserConfirmResult() | None:
+            pass
+
+
+def _of_message(message: Msg, path: str) -> Iterator[Problem]:
+    if message.role == "system":
+        yield Problem(f"{path}.role", "a system message cannot be sent; it is part of the agent")
+    if not 0 < len(message.id) <= _LONGEST_ID:
+        yield Problem(f"{path}.id", f"expected 1 to {_LONGEST_ID} characters")
+    yield from _of_blocks(message.content, f"{path}.content")
+
+
+def _of_blocks(blocks: Sequence[Block], path: str) -> Iterator[Problem]:
+    """Calls, results and thoughts come from the agent alone: a client that sent them could answer for its user."""
+    for position, block in enumerate(blocks):
+        match block:
+            case TextBlock():
+                pass
+            case DataBlock(source=URLSource(url=url)):
+                if not _SCHEME.match(url):
+                    yield Problem(f"{path}[{position}].source.url", "expected an http, https, data or workspace URL")
+            case DataBlock():
+                pass
+            case _:
+                yield Problem(f"{path}[{position}].type", "only text and data blocks can be sent")

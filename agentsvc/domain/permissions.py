@@ -1,0 +1,30 @@
+"""Which tool calls may run: modes, rules and what a session remembers of them."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+PermissionMode = Literal["default", "accept_edits", "explore", "bypass", "dont_ask"]
+PermissionBehavior = Literal["allow", "deny", "ask"]
+
+
+class PermissionRule(Struct, frozen=True, kw_only=True):
+    """``rule_content`` null matches every call of the tool; ``source`` says who made the rule."""
+
+    tool_name: str
+    rule_content: str | None
+    behavior: PermissionBehavior
+    source: str
+
+
+class WorkingDirectory(Struct, frozen=True, kw_only=True):
+    path: str
+    source: str
+
+
+class PermissionContext(Struct, frozen=True, kw_only=True):
+    mode: PermissionMode = "default"
+    working_directories: dict[str, WorkingDirectory] = {}
+    allow_rules: dict[str, list[PermissionRule]] = {}
+    deny_rules: dict[str, list[PermissionRule]] = {}
+    ask_rules: dict[str, list[PermissionRule]] = {}

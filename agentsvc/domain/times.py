@@ -1,0 +1,11 @@
+"""Time as the wire has it: ISO 8601 in UTC with an offset."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], str]
+
+
+def now() -> str:
+    """The time, such as ``2026-11-24T09:30:00.123456+00:00``."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
