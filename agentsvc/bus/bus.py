@@ -1,0 +1,82 @@
+"""The message bus: everything that is happening now."""
+
+import os
+import socket
+from types import TracebackType
+from typing import Self
+
+from agentsvc.bus import keys
+from agentsvc.bus.heads import Heads
+from agentsvc.bus.hub import Hub
+from agentsvc.bus.inbox import Inbox
+from agentsvc.bus.leases import Leases
+from agentsvc.bus.log import Log
+from agentsvc.bus.notes import Notes
+from agentsvc.bus.queue import Queue
+from agentsvc.bus.transcripts import Transcripts
+from agentsvc.domain.ids import new_id
+from agentsvc.kv.client import Redis
+
+
+class MessageBus:
+    """What a bus is made of: each part is one way in which a payload ends.
+
+    ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases`` until
+    silent, ``hub`` at once, ``heads`` and ``transcripts`` with their session, ``removals`` when carried out.
+    """
+
+    worker: str
+    heads: Heads
+    inbox: Inbox
+    queue: Queue
+    leases: Leases
+    log: Log
+    transcripts: Transcripts
+    hub: Hub
+    removals: Notes
+
+    async def ping(self) -> None:
+        """Raises ConnectionError when the bus does not work."""
+        raise ConnectionError("this bus is not open")
+
+
+class RedisMessageBus(MessageBus):
+    """The bus on Redis ≥ 7.0 or Valkey ≥ 7.2, opened with ``async with``.
+
+    ``lease_s`` is how long a worker that falls silent keeps its sessions, ``log_keep`` how many events a session keeps
+    beyond its newest reply, ``heartbeat_s`` how often an idle stream hears a comment.
+    """
+
+    def __init__(
+        self, url: str, *, lease_s: float = 10.0, log_keep: int = 10_000, heartbeat_s: float = 15.0, shards: int = 1
+    ) -> None:
+        self.url = url
+        self._redis = Redis(url)
+        self.worker = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}"
+        self.heads = Heads(self._redis)
+        self.inbox = Inbox(self._redis, shards)
+        self.queue = Queue(self._redis, shards)
+        self.leases = Leases(self._redis, lease_s, log_keep)
+        self.log = Log(self._redis)
+        self.transcripts = Transcripts(self._redis)
+        self.removals = Notes(self._redis, keys.removing(0))
+        self._heartbeat_s = heartbeat_s
+        self.lease_s = lease_s
+
+    async def __aenter__(self) -> Self:
+        await self._redis.__aenter__()
+        await self.queue.open()
+        self.hub = Hub(self._redis, self.worker, self._heartbeat_s)
+        await self.hub.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.hub.close()
+        await self._redis.__aexit__(kind, error, trace)
+
+    async def ping(self) -> None:
+        await self._redis.run("PING")
+        if not self.hub.connected:
+            raise ConnectionError("live events are interrupted")

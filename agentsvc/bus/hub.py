@@ -1,0 +1,241 @@
+"""What hands the live events of sessions to the subscribers of this process, over one connection to Redis."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from agentsvc.bus import keys
+from agentsvc.domain.ids import SessionId
+from agentsvc.kv.client import Redis
+from agentsvc.kv.errors import Unreachable
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = b":\n\n"
+
+
+def frame(seq: int, event: bytes) -> bytes:
+    """An event as server-sent events have it; JSON holds no line break."""
+    return b"id: %d\ndata: %b\n\n" % (seq, event)
+
+
+class Batch:
+    """Events that were appended together, framed once for all subscribers."""
+
+    __slots__ = ("first", "frames", "last", "whole")
+
+    def __init__(self, first: int, events: Sequence[bytes]) -> None:
+        self.first = first
+        self.last = first + len(events) - 1
+        self.frames = [frame(seq, event) for seq, event in enumerate(events, first)]
+        self.whole = b"".join(self.frames)
+
+
+class Subscription:
+    """What one subscriber has not read yet.
+
+    Beyond ``limit`` bytes nothing is kept: the subscription is ``lost``, and so it is when the connection was, and the
+    reader goes back to the log. ``ended`` says that nothing will come any more.
+    """
+
+    __slots__ = ("_batches", "_beat", "_limit", "_size", "_waiter", "ended", "lost")
+
+    def __init__(self, limit: int) -> None:
+        self.lost = False
+        self.ended = False
+        self._beat = False
+        self._limit = limit
+        self._size = 0
+        self._batches: deque[Batch] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def take(self, cursor: int) -> tuple[int, bytes]:
+        """All that is there after ``cursor``, and the new cursor. A heartbeat, or nothing, when no event is."""
+        parts: list[bytes] = []
+        while self._batches:
+            batch = self._batches.popleft()
+            if batch.first == cursor + 1:
+                parts.append(batch.whole)
+            elif batch.last <= cursor:
+                continue
+            elif batch.first <= cursor:
+                parts += batch.frames[cursor + 1 - batch.first :]
+            else:
+                self.lose()
+                break
+            cursor = batch.last
+        self._size = 0
+        if parts:
+            self._beat = False
+            return cursor, b"".join(parts) if len(parts) > 1 else parts[0]
+        beat, self._beat = self._beat, False
+        return cursor, HEARTBEAT if beat else b""
+
+    async def wait(self) -> None:
+        """Until there is something to take, or the subscription is lost or ended."""
+        if self._batches or self._beat or self.lost or self.ended:
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def renew(self) -> None:
+        """Start to keep events again; the reader turns to the log for what it has missed."""
+        self.lost = False
+
+    def put(self, batch: Batch) -> None:
+        if not self.lost:
+            self._batches.append(batch)
+            self._size += len(batch.whole)
+            if self._size > self._limit:
+                self.lose()
+        self.wake()
+
+    def lose(self) -> None:
+        self._batches.clear()
+        self._size = 0
+        self.lost = True
+        self.wake()
+
+    def end(self) -> None:
+        self.ended = True
+        self.wake()
+
+    def beat(self) -> None:
+        self._beat = True
+        self.wake()
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class _Channel:
+    """The subscribers of one session; ``open`` is done when Redis has confirmed."""
+
+    def __init__(self) -> None:
+        self.subscriptions: set[Subscription] = set()
+        self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Hub:
+    """``worker`` names the channel on which this process is told to stop a run; ``limit`` is bytes a subscriber."""
+
+    def __init__(self, redis: Redis, worker: str, heartbeat_s: float, limit: int = 1 << 20) -> None:
+        self._redis = redis
+        self._own = keys.worker_channel(worker).encode()
+        self._heartbeat_s = heartbeat_s
+        self._limit = limit
+        self._channels: dict[bytes, _Channel] = {}
+        self._changing = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+        self.on_stop: Callable[[SessionId], None] = lambda _: None
+        self.connected = False
+
+    async def open(self) -> None:
+        self._subscriber = self._redis.subscriber()
+        await self._subscriber.subscribe(self._own)
+        self._tasks = [
+            asyncio.create_task(self._listen(), name="hub"),
+            asyncio.create_task(self._beat(), name="heartbeats"),
+        ]
+
+    async def close(self) -> None:
+        self.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._subscriber.aclose()
+
+    def drain(self) -> None:
+        """End every subscription of this process, also those to come."""
+        self._closed = True
+        for channel in self._channels.values():
+            for subscription in channel.subscriptions:
+                subscription.end()
+
+    @asynccontextmanager
+    async def join(self, session_id: SessionId) -> AsyncIterator[Subscription]:
+        """Hear a session from now on."""
+        name = keys.SessionKeys(session_id).channel.encode()
+        subscription = Subscription(self._limit)
+        channel = await self._enter(name, subscription)
+        try:
+            await asyncio.shield(channel.open)
+            yield subscription
+        finally:
+            channel.subscriptions.discard(subscription)
+            if not channel.subscriptions:
+                await asyncio.shield(self._leave(name, channel))
+
+    async def _enter(self, name: bytes, subscription: Subscription) -> _Channel:
+        async with self._changing:
+            channel = self._channels.get(name)
+            if channel is None:
+                channel = self._channels[name] = _Channel()
+                await self._subscriber.subscribe(name)
+            channel.subscriptions.add(subscription)
+            if self._closed:
+                subscription.end()
+            return channel
+
+    async def _leave(self, name: bytes, channel: _Channel) -> None:
+        async with self._changing:
+            if not channel.subscriptions and self._channels.get(name) is channel:
+                del self._channels[name]
+                if not self._closed:
+                    await self._subscriber.unsubscribe(name)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                kind, name, payload = await self._subscriber.listen()
+            except Unreachable as error:
+                self.connected = False
+                log.warning("live events interrupted: %s", error)
+                await asyncio.sleep(0.2)
+                continue
+            if kind == b"message":
+                self._hear(name, payload)
+            elif kind == b"subscribe":
+                self.connected = True
+                self._subscribed(name)
+
+    def _hear(self, name: bytes, payload: bytes) -> None:
+        if name == self._own:
+            self.on_stop(SessionId(payload.decode()))
+            return
+        channel = self._channels.get(name)
+        if channel is None:
+            return
+        if payload == b"end":
+            for subscription in channel.subscriptions:
+                subscription.end()
+            return
+        first, *events = payload.split(b"\n")
+        batch = Batch(int(first), events)
+        for subscription in channel.subscriptions:
+            subscription.put(batch)
+
+    def _subscribed(self, name: bytes) -> None:
+        """The channel is heard from now on; a second confirmation says that it was not for a while."""
+        channel = self._channels.get(name)
+        if channel is None:
+            return
+        if not channel.open.done():
+            channel.open.set_result(None)
+            return
+        for subscription in channel.subscriptions:
+            subscription.lose()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            for channel in self._channels.values():
+                for subscription in channel.subscriptions:
+                    subscription.beat()

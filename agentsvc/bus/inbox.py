@@ -1,0 +1,83 @@
+"""What waits for the agent of a session, and how it gets there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from agentsvc.bus import keys
+from agentsvc.bus.notes import NOTE
+from agentsvc.domain.errors import Conflict, NotFound
+from agentsvc.domain.ids import RunId, SessionId
+from agentsvc.domain.messages import Msg, encode_message
+from agentsvc.domain.runs import Input, RunRequest, encode_input
+from agentsvc.kv.client import Redis
+from agentsvc.kv.scripts import Script
+
+_ACCEPT = Script(__package__, "accept")
+_INTERRUPT = Script(__package__, "interrupt")
+
+
+class Accepted(Struct, frozen=True):
+    """``new`` is false when the same message had been accepted before."""
+
+    run_id: RunId
+    new: bool
+
+
+class Inbox:
+    """One inbox a session. Its entries are taken by whoever holds the lease."""
+
+    def __init__(self, redis: Redis, shards: int) -> None:
+        self._redis = redis
+        self._shards = shards
+
+    async def accept(self, request: RunRequest, data: Input, messages: Sequence[Msg] = ()) -> Accepted:
+        """Keep what was sent: ``messages`` in the transcript, ``data`` in the inbox, together and once.
+
+        The answer names the run that will take it: the one that holds the session, or the one of an earlier message that
+        still waits, or the requested one. Raises NotFound for a session that is not the owner's or not of this agent,
+        Conflict when a message id already stands for another message.
+
+        The session is noted first, so that the janitor finds what was kept but never announced to the queue.
+        """
+        names = keys.SessionKeys(request.session_id)
+        noted = keys.accepting(keys.shard_of(request.session_id, self._shards))
+        words: list[str | bytes] = [request.owner, request.agent_id, request.run_id, encode_input(data)]
+        for message in messages:
+            words += (message.id, encode_message(message))
+        _, reply = await self._redis.all(
+            self._redis.evalsha(NOTE, (noted,), (request.note,)),
+            self._redis.evalsha(_ACCEPT, (names.head, names.inbox, names.messages, names.order, names.accepted), words),
+        )
+        if reply[0] not in (b"accepted", b"known"):
+            await self._redis.run("ZREM", noted, request.note)
+        return _accepted(reply)
+
+    async def waiting(self, session_id: SessionId) -> list[tuple[bytes, bytes]]:
+        """Entry ids and inputs, oldest first; for the holder of the lease."""
+        entries = await self._redis.run("XRANGE", keys.SessionKeys(session_id).inbox, "-", "+")
+        return [(entry, fields[1]) for entry, fields in entries]
+
+    async def interrupt(self, request: RunRequest, closing: Input) -> Accepted | None:
+        """Ask for the end of the reply. ``closing`` goes to the inbox when the reply is parked: then its run is returned.
+
+        Raises NotFound as ``accept`` does.
+        """
+        names = keys.SessionKeys(request.session_id)
+        reply = await self._redis.call(
+            _INTERRUPT,
+            (names.head, names.inbox),
+            (request.owner, request.agent_id, request.session_id, encode_input(closing), request.run_id),
+        )
+        return None if reply[0] in (b"idle", b"stopping") else _accepted(reply)
+
+
+def _accepted(reply: list[Any]) -> Accepted:
+    match reply[0]:
+        case b"accepted" | b"known":
+            return Accepted(RunId(reply[1].decode()), new=reply[0] == b"accepted")
+        case b"reused":
+            raise Conflict(f"message id {reply[1].decode()!r} already stands for another message of this session")
+        case _:
+            raise NotFound("session not found")

@@ -1,0 +1,74 @@
+"""Every live key, and how long it lives.
+
+| key | holds | life |
+|---|---|---|
+| ``{s:<sid>}:run`` | head of a session: owner, agent, fence, seq, lease, status (hash) | dies with the session |
+| ``{s:<sid>}:log`` | its events, ids ``<seq>-0`` (stream) | trimmed by whole replies; dies with the session |
+| ``{s:<sid>}:replies`` | first seq of each reply in the log (list) | as the log |
+| ``{s:<sid>}:inbox`` | what waits for the agent (stream) | an entry goes in the script that journals it |
+| ``{s:<sid>}:state``, ``:context`` | what the agent remembers (string, list) | dies with the session |
+| ``{s:<sid>}:messages``, ``:order`` | the transcript: id → message (hash), ids in order (sorted set) | dies with the session |
+| ``{s:<sid>}:accepted`` | id of an accepted message → its run (hash) | dies with the session |
+| ``{q:<n>}:runs`` | run requests (stream + consumer group) | an entry goes when its run has ended |
+| ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | cleared by the janitor |
+| ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
+
+Channels: ``{s:<sid>}`` carries the appended events, ``{w:<worker>}`` tells a worker to stop a run. Both may lose
+messages: the log and the head repair it.
+"""
+
+import zlib
+from urllib.parse import quote
+
+GROUP = "workers"
+
+
+class SessionKeys:
+    """The keys of one session; they share a slot."""
+
+    __slots__ = (
+        "accepted",
+        "channel",
+        "context",
+        "head",
+        "inbox",
+        "log",
+        "messages",
+        "order",
+        "replies",
+        "state",
+    )
+
+    def __init__(self, session_id: str) -> None:
+        tag = "{s:" + quote(session_id, safe="") + "}"
+        self.channel = tag
+        self.head = tag + ":run"
+        self.log = tag + ":log"
+        self.replies = tag + ":replies"
+        self.inbox = tag + ":inbox"
+        self.state = tag + ":state"
+        self.context = tag + ":context"
+        self.messages = tag + ":messages"
+        self.order = tag + ":order"
+        self.accepted = tag + ":accepted"
+
+
+def shard_of(session_id: str, shards: int) -> int:
+    """The queue that a session's run requests go to."""
+    return zlib.crc32(session_id.encode()) % shards
+
+
+def runs(shard: int) -> str:
+    return f"{{q:{shard}}}:runs"
+
+
+def accepting(shard: int) -> str:
+    return f"{{q:{shard}}}:accepting"
+
+
+def removing(shard: int) -> str:
+    return f"{{q:{shard}}}:removing"
+
+
+def worker_channel(worker: str) -> str:
+    return "{w:" + worker + "}"

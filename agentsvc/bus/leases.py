@@ -1,0 +1,167 @@
+"""The right to write a session: taken for a time, numbered, checked by every write."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from agentsvc.bus import keys
+from agentsvc.domain.errors import LeaseLost
+from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId, new_id
+from agentsvc.kv.client import Redis
+from agentsvc.kv.scripts import Script
+
+_TAKE = Script(__package__, "take")
+_WRITE = Script(__package__, "write")
+_RENEW = Script(__package__, "renew")
+_RELEASE = Script(__package__, "release")
+
+Mark = Literal["", "start", "end"]
+
+
+class Grant(Struct, frozen=True):
+    """The lease of a session, and the session as it stands.
+
+    ``resumed`` says that an earlier holder did not finish its run. ``inbox`` holds entry ids and inputs, oldest first.
+    """
+
+    session_id: SessionId
+    owner: OwnerId
+    agent_id: AgentId
+    run_id: RunId
+    fence: int
+    seq: int
+    resumed: bool
+    stop: bool
+    state: bytes
+    context: list[bytes]
+    inbox: list[tuple[bytes, bytes]]
+
+
+class Busy(Struct, frozen=True):
+    """Somebody else holds the session for at least ``seconds`` more."""
+
+    seconds: float
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What one write moves besides events.
+
+    ``mark`` says that the events open or close a reply; ``done`` are inbox entries that have been taken in; ``keep`` is
+    how many messages of the context stay before ``context`` is appended (-1: all); ``messages`` are those of the
+    transcript that are new or have changed, as id and JSON.
+    """
+
+    mark: Mark = ""
+    done: Sequence[bytes] = ()
+    keep: int = -1
+    context: Sequence[bytes] = ()
+    messages: Sequence[tuple[str, bytes]] = ()
+    state: bytes = b""
+
+
+class Leases:
+    """``lease_s`` is how long a holder that falls silent keeps the session."""
+
+    def __init__(self, redis: Redis, lease_s: float, log_keep: int) -> None:
+        self._redis = redis
+        self._lease_ms = int(lease_s * 1000)
+        self._log_keep = log_keep
+
+    async def take(self, session_id: SessionId, worker: str, run_id: RunId) -> Grant | Busy | None:
+        """The lease, if something is to be done; None when the session is idle or gone."""
+        names = keys.SessionKeys(session_id)
+        reply = await self._redis.call(
+            _TAKE,
+            (names.head, names.inbox, names.state, names.context),
+            (worker, new_id(), self._lease_ms, run_id),
+        )
+        match reply[0]:
+            case b"granted":
+                return _grant(session_id, reply)
+            case b"busy":
+                return Busy(int(reply[1]) / 1000)
+            case _:
+                return None
+
+    async def write(
+        self, session_id: SessionId, fence: int, first_seq: int, events: Sequence[bytes], entry: Entry
+    ) -> bool:
+        """Append events and move what ``entry`` says, in one step; says whether a stop was asked for.
+
+        Safe to repeat. Raises LeaseLost when somebody else has taken the session, or it is gone.
+        """
+        names = keys.SessionKeys(session_id)
+        messages = [word for pair in entry.messages for word in pair]
+        reply = await self._redis.call(
+            _WRITE,
+            (
+                names.head,
+                names.log,
+                names.replies,
+                names.inbox,
+                names.context,
+                names.messages,
+                names.order,
+                names.state,
+            ),
+            (
+                fence,
+                self._lease_ms,
+                names.channel,
+                first_seq,
+                entry.mark,
+                self._log_keep,
+                entry.state,
+                entry.keep,
+                len(events),
+                *events,
+                len(entry.done),
+                *entry.done,
+                len(entry.context),
+                *entry.context,
+                len(messages),
+                *messages,
+            ),
+        )
+        if reply[0] != 1:
+            raise LeaseLost(f"session {session_id}: fence {fence}, reply {reply}")
+        return bool(reply[1])
+
+    async def renew(self, held: Sequence[tuple[SessionId, int]]) -> list[bool | None]:
+        """Prolong many leases in one round trip: for each, whether a stop was asked for; None when it is lost."""
+        replies = await self._redis.all(
+            *(
+                self._redis.evalsha(_RENEW, (keys.SessionKeys(session).head,), (fence, self._lease_ms))
+                for session, fence in held
+            )
+        )
+        return [bool(reply[1]) if reply[0] == 1 else None for reply in replies]
+
+    async def release(self, session_id: SessionId, fence: int, status: str) -> bool:
+        """Give the lease back with the status that stays; False when the inbox has something new, so that the holder stays.
+
+        The status ``running`` hands an unfinished run over. Raises LeaseLost.
+        """
+        names = keys.SessionKeys(session_id)
+        reply = await self._redis.call(_RELEASE, (names.head, names.inbox), (fence, status))
+        if reply == 0:
+            raise LeaseLost(f"session {session_id}: fence {fence}")
+        return bool(reply == 1)
+
+
+def _grant(session_id: SessionId, reply: list[Any]) -> Grant:
+    _, fence, seq, run_id, resumed, stop, state, context, inbox, owner, agent = reply
+    return Grant(
+        session_id=session_id,
+        owner=OwnerId(owner.decode()),
+        agent_id=AgentId(agent.decode()),
+        run_id=RunId(run_id.decode()),
+        fence=fence,
+        seq=seq,
+        resumed=bool(resumed),
+        stop=bool(stop),
+        state=state,
+        context=context,
+        inbox=[(entry, fields[1]) for entry, fields in inbox],
+    )

@@ -1,0 +1,33 @@
+"""The event log of a session: what happened, in order, numbered without gaps."""
+
+from msgspec import Struct
+
+from agentsvc.bus import keys
+from agentsvc.domain.ids import SessionId
+from agentsvc.kv.client import Redis
+
+
+class Bounds(Struct, frozen=True):
+    """``oldest`` is the first seq that is still there (``latest + 1`` when none is), ``latest`` the last one given."""
+
+    oldest: int
+    latest: int
+
+
+class Log:
+    """Reads what the fenced write appends."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def read(self, session_id: SessionId, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Up to ``limit`` events after a seq: seq and JSON, in order."""
+        key = keys.SessionKeys(session_id).log
+        entries = await self._redis.run("XRANGE", key, f"({after}-0", "+", "COUNT", limit)
+        return [(int(entry[:-2]), fields[1]) for entry, fields in entries]
+
+    async def bounds(self, session_id: SessionId) -> Bounds:
+        names = keys.SessionKeys(session_id)
+        first, seq = await self._redis.all(("XRANGE", names.log, "-", "+", "COUNT", 1), ("HGET", names.head, "seq"))
+        latest = int(seq or 0)
+        return Bounds(int(first[0][0][:-2]) if first else latest + 1, latest)

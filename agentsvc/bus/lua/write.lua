@@ -1,0 +1,48 @@
+-- The one write of a run: events, context, transcript, state and inbox move together, or nothing does when the fence is old.
+-- Events that are there already are skipped, so a write whose answer was lost can be sent again. Renews the lease.
+-- KEYS: head, log, replies, inbox, context, messages, order, state
+-- ARGV: fence, lease in ms, channel, first seq, mark ('', 'start', 'end'), events to keep, state ('' for none),
+--       context messages to keep (-1 for all), then four counted lists: events, inbox ids done, context messages, message ids and messages
+-- -> {1, stop} | {0} the fence is old | {-1, last seq} a batch is missing
+local fence, seq, stop = unpack(redis.call('HMGET', KEYS[1], 'fence', 'seq', 'stop'))
+if fence ~= ARGV[1] then return {0} end
+local first, last, at = tonumber(ARGV[4]), tonumber(seq) or 0, 9
+if first > last + 1 then return {-1, last} end
+local time = redis.call('TIME')
+local fresh, from = {}, last + 1
+for i = 1, tonumber(ARGV[at]) do
+  if first + i - 1 > last then
+    last = first + i - 1
+    redis.call('XADD', KEYS[2], last .. '-0', 'e', ARGV[at + i])
+    fresh[#fresh + 1] = ARGV[at + i]
+  end
+end
+redis.call('HSET', KEYS[1], 'seq', last, 'deadline', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2])
+at = at + ARGV[at] + 1
+for i = 1, tonumber(ARGV[at]) do redis.call('XDEL', KEYS[4], ARGV[at + i]) end
+at = at + ARGV[at] + 1
+local keep = tonumber(ARGV[8])
+if keep == 0 then redis.call('DEL', KEYS[5]) elseif keep > 0 then redis.call('LTRIM', KEYS[5], 0, keep - 1) end
+for i = 1, tonumber(ARGV[at]) do redis.call('RPUSH', KEYS[5], ARGV[at + i]) end
+at = at + ARGV[at] + 1
+for i = 1, tonumber(ARGV[at]), 2 do
+  redis.call('HSET', KEYS[6], ARGV[at + i], ARGV[at + i + 1])
+  if not redis.call('ZSCORE', KEYS[7], ARGV[at + i]) then
+    redis.call('ZADD', KEYS[7], redis.call('HINCRBY', KEYS[1], 'count', 1), ARGV[at + i])
+  end
+end
+if ARGV[7] ~= '' then redis.call('SET', KEYS[8], ARGV[7]) end
+if ARGV[5] == 'start' then
+  redis.call('HSET', KEYS[1], 'reply', first)
+  if redis.call('LINDEX', KEYS[3], -1) ~= ARGV[4] then redis.call('RPUSH', KEYS[3], first) end
+elseif ARGV[5] == 'end' then
+  redis.call('HDEL', KEYS[1], 'reply', 'stop')
+  while redis.call('XLEN', KEYS[2]) > tonumber(ARGV[6]) do
+    local second = redis.call('LINDEX', KEYS[3], 1)
+    if not second then break end
+    redis.call('XTRIM', KEYS[2], 'MINID', second .. '-0')
+    redis.call('LPOP', KEYS[3])
+  end
+end
+if #fresh > 0 then redis.call('PUBLISH', ARGV[3], from .. '\n' .. table.concat(fresh, '\n')) end
+return {1, stop or ''}

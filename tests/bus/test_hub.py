@@ -1,0 +1,105 @@
+"""Live events reach every subscriber of the process once and in order, or the subscriber knows that it missed some."""
+
+import redis.asyncio as aioredis
+
+from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.bus.hub import HEARTBEAT, Hub, Subscription, frame
+from agentsvc.bus.leases import Entry, Grant
+from tests.bus.conftest import SESSION, Say
+from tests.bus.test_leases import happen, held
+from tests.conftest import Until
+
+
+async def grant_of(bus: RedisMessageBus, say: Say) -> Grant:
+    await say("hello")
+    return await held(bus)
+
+
+async def next_of(live: Subscription, cursor: int) -> tuple[int, bytes]:
+    await live.wait()
+    return live.take(cursor)
+
+
+async def test_what_is_written_is_heard_framed(bus: RedisMessageBus, say: Say) -> None:
+    grant = await grant_of(bus, say)
+    events = happen("a", "b")
+    async with bus.hub.join(SESSION) as one, bus.hub.join(SESSION) as other:
+        await bus.leases.write(SESSION, grant.fence, 1, events, Entry())
+
+        expected = (2, frame(1, events[0]) + frame(2, events[1]))
+        assert await next_of(one, 0) == expected
+        assert await next_of(other, 0) == expected
+
+
+async def test_what_the_subscriber_has_already_read_is_left_out(bus: RedisMessageBus, say: Say) -> None:
+    grant = await grant_of(bus, say)
+    events = happen("a", "b", "c")
+    async with bus.hub.join(SESSION) as live:
+        await bus.leases.write(SESSION, grant.fence, 1, events, Entry())
+
+        assert await next_of(live, 2) == (3, frame(3, events[2]))
+
+
+async def test_a_hole_is_noticed(bus: RedisMessageBus, say: Say) -> None:
+    grant = await grant_of(bus, say)
+    await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry())
+    async with bus.hub.join(SESSION) as live:
+        await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry())
+
+        assert await next_of(live, 0) == (0, b"")
+        assert live.lost
+
+
+async def test_who_does_not_read_loses_events_not_memory(bus: RedisMessageBus, say: Say) -> None:
+    grant = await grant_of(bus, say)
+    hub = Hub(bus._redis, "small", 15, limit=1000)  # noqa: SLF001 - a second hub on the same connection pool
+    await hub.open()
+    try:
+        async with hub.join(SESSION) as live:
+            await bus.leases.write(SESSION, grant.fence, 1, happen(*("x" * 50 for _ in range(50))), Entry())
+            await live.wait()
+
+            assert live.lost
+            assert live.take(0) == (0, b"")
+    finally:
+        await hub.close()
+
+
+async def test_a_broken_connection_is_made_again_and_the_subscriber_knows(
+    bus: RedisMessageBus, say: Say, redis_url: str, until: Until
+) -> None:
+    grant = await grant_of(bus, say)
+    async with bus.hub.join(SESSION) as live, aioredis.Redis.from_url(redis_url) as admin:
+        await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+        await until(lambda: live.lost, "the loss is known")
+
+        live.renew()
+        await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry())
+        assert (await next_of(live, 0))[0] == 1
+
+
+async def test_a_removed_session_ends_its_streams(bus: RedisMessageBus) -> None:
+    async with bus.hub.join(SESSION) as live:
+        await bus.heads.remove(SESSION)
+        await live.wait()
+
+        assert live.ended
+
+
+async def test_a_stopping_process_ends_its_streams_also_later_ones(bus: RedisMessageBus) -> None:
+    async with bus.hub.join(SESSION) as early:
+        bus.hub.drain()
+        async with bus.hub.join(SESSION) as late:
+            assert early.ended
+            assert late.ended
+
+
+async def test_an_idle_stream_hears_a_heartbeat(bus: RedisMessageBus) -> None:
+    hub = Hub(bus._redis, "quick", 0.01)  # noqa: SLF001 - a second hub on the same connection pool
+    await hub.open()
+    try:
+        async with hub.join(SESSION) as live:
+            assert await next_of(live, 0) == (0, HEARTBEAT)
+    finally:
+        await hub.close()

@@ -1,0 +1,119 @@
+"""What is accepted is kept once, under its owner, and found again when nobody was told."""
+
+import pytest
+
+from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.bus.leases import Grant
+from agentsvc.domain.errors import Conflict, NotFound
+from agentsvc.domain.events import UserInterrupt
+from agentsvc.domain.ids import OwnerId
+from agentsvc.domain.messages import Msg
+from agentsvc.domain.runs import Messages, decode_input
+from tests.bus.conftest import AGENT, OWNER, SESSION, Say, request
+
+CLOSING = UserInterrupt(reply_id="")
+
+
+async def test_an_accepted_message_is_in_the_transcript_and_in_the_inbox(bus: RedisMessageBus, say: Say) -> None:
+    message = await say("hello")
+
+    transcript, more = await bus.transcripts.page(SESSION, 10)
+    inbox = await bus.inbox.waiting(SESSION)
+    assert (transcript, more) == ([message], False)
+    assert [decode_input(raw) for _, raw in inbox] == [Messages([message])]
+
+
+async def test_the_same_message_twice_is_one_message_of_one_run(bus: RedisMessageBus) -> None:
+    message, ask = Msg.user("hello"), request()
+
+    first = await bus.inbox.accept(ask, Messages([message]), [message])
+    second = await bus.inbox.accept(request(), Messages([message]), [message])
+
+    assert first.new
+    assert not second.new
+    assert first.run_id == second.run_id == ask.run_id
+    assert len(await bus.inbox.waiting(SESSION)) == 1
+
+
+async def test_messages_that_wait_together_share_a_run(bus: RedisMessageBus) -> None:
+    one, two = Msg.user("one"), Msg.user("two")
+
+    first = await bus.inbox.accept(request(), Messages([one]), [one])
+    second = await bus.inbox.accept(request(), Messages([two]), [two])
+
+    assert first.run_id == second.run_id
+
+
+async def test_a_message_for_a_session_that_is_held_goes_to_the_run_that_holds_it(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await say("one")
+    grant = await bus.leases.take(SESSION, "w1", request().run_id)
+    assert isinstance(grant, Grant)
+    two = Msg.user("two")
+
+    accepted = await bus.inbox.accept(request(), Messages([two]), [two])
+
+    assert accepted.run_id == grant.run_id
+
+
+async def test_a_message_id_that_stands_for_something_else_is_refused(bus: RedisMessageBus, say: Say) -> None:
+    known = await say("hello")
+    fresh = Msg.user("new")
+
+    with pytest.raises(Conflict):
+        await bus.inbox.accept(request(), Messages([known, fresh]), [known, fresh])
+
+    transcript, _ = await bus.transcripts.page(SESSION, 10)
+    assert transcript == [known]
+
+
+@pytest.mark.parametrize(
+    "stranger", [request(owner="mallory"), request(agent="a2"), request(session="nowhere"), request(session="{s:s1}")]
+)
+async def test_who_does_not_own_the_session_leaves_no_trace(bus: RedisMessageBus, stranger: object) -> None:
+    message = Msg.user("hello")
+
+    with pytest.raises(NotFound):
+        await bus.inbox.accept(stranger, Messages([message]), [message])  # type: ignore[arg-type]
+    with pytest.raises(NotFound):
+        await bus.inbox.interrupt(stranger, CLOSING)  # type: ignore[arg-type]
+
+    assert await bus.inbox.waiting(SESSION) == []
+    assert await bus.queue.unannounced(-1) == []
+
+
+async def test_a_message_nobody_was_told_of_is_found_until_its_run_is_asked_for(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await say("hello")
+
+    found = await bus.queue.unannounced(-1)
+    await bus.queue.push(found[0])
+
+    assert [(each.owner, each.session_id, each.agent_id) for each in found] == [(OWNER, SESSION, AGENT)]
+    assert await bus.queue.unannounced(-1) == []
+
+
+async def test_an_interrupt_of_an_idle_session_asks_for_nothing(bus: RedisMessageBus) -> None:
+    assert await bus.inbox.interrupt(request(), CLOSING) is None
+
+    assert await bus.inbox.waiting(SESSION) == []
+    assert not (await bus.heads.get(OWNER, SESSION)).running
+
+
+async def test_an_interrupt_before_the_run_begins_reaches_the_run(bus: RedisMessageBus, say: Say) -> None:
+    await say("hello")
+
+    await bus.inbox.interrupt(request(), CLOSING)
+
+    grant = await bus.leases.take(SESSION, "w1", request().run_id)
+    assert isinstance(grant, Grant)
+    assert grant.stop
+
+
+async def test_a_session_is_hidden_from_everybody_but_its_owner(bus: RedisMessageBus) -> None:
+    assert (await bus.heads.get(OWNER, SESSION, AGENT)).agent_id == AGENT
+
+    with pytest.raises(NotFound):
+        await bus.heads.get(OwnerId("mallory"), SESSION)

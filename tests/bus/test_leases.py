@@ -1,0 +1,154 @@
+"""One writer a session: the lease, its fence, and the one write of a run."""
+
+import pytest
+
+from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.bus.leases import Busy, Entry, Grant
+from agentsvc.domain.errors import LeaseLost
+from agentsvc.domain.events import Custom, UserInterrupt, encode_event
+from agentsvc.domain.ids import RunId
+from agentsvc.domain.messages import Msg, decode_message, encode_message
+from tests.bus.conftest import OWNER, SESSION, Say, request
+from tests.conftest import Until
+
+RUN = RunId("r1")
+
+
+def happen(*names: str) -> list[bytes]:
+    return [encode_event(Custom(name=name)) for name in names]
+
+
+async def held(bus: RedisMessageBus, worker: str = "w1") -> Grant:
+    grant = await bus.leases.take(SESSION, worker, RUN)
+    assert isinstance(grant, Grant)
+    return grant
+
+
+async def test_an_idle_session_is_not_taken(bus: RedisMessageBus) -> None:
+    assert await bus.leases.take(SESSION, "w1", RUN) is None
+
+
+async def test_a_held_session_is_busy_for_everybody_else(bus: RedisMessageBus, say: Say) -> None:
+    await say("hello")
+    await held(bus)
+
+    taken = await bus.leases.take(SESSION, "w2", RUN)
+
+    assert isinstance(taken, Busy)
+    assert 0 < taken.seconds <= 0.2
+
+
+async def test_a_silent_holder_loses_the_session_and_writes_nothing_more(
+    bus: RedisMessageBus, say: Say, until: Until
+) -> None:
+    await say("hello")
+    old = await held(bus)
+
+    async def taken_over() -> Grant | None:
+        taken = await bus.leases.take(SESSION, "w2", RunId("r2"))
+        return taken if isinstance(taken, Grant) else None
+
+    new = await until(taken_over, "the lease has expired")
+
+    assert new.resumed
+    assert new.run_id == old.run_id
+    assert new.fence == old.fence + 1
+    with pytest.raises(LeaseLost):
+        await bus.leases.write(SESSION, old.fence, 1, happen("late"), Entry(context=[b"{}"], state=b"{}"))
+    with pytest.raises(LeaseLost):
+        await bus.leases.release(SESSION, old.fence, "idle")
+    assert await bus.leases.renew([(SESSION, old.fence), (SESSION, new.fence)]) == [None, False]
+    assert await bus.log.read(SESSION, 0, 10) == []
+
+
+async def test_one_write_moves_everything_together(bus: RedisMessageBus, say: Say) -> None:
+    asked = await say("hello")
+    grant = await held(bus)
+    reply = Msg(name="Bo", role="assistant", content=[])
+    entry = Entry(
+        mark="start",
+        done=[grant.inbox[0][0]],
+        context=[encode_message(asked), encode_message(reply)],
+        messages=[(reply.id, encode_message(reply))],
+        state=b'{"session_id":"s1"}',
+    )
+
+    await bus.leases.write(SESSION, grant.fence, 1, happen("start"), entry)
+
+    head = await bus.heads.get(OWNER, SESSION)
+    again = await bus.leases.take(SESSION, "w2", RUN)
+    assert (head.seq, head.reply_seq, head.running) == (1, 1, True)
+    assert isinstance(again, Busy)
+    assert await bus.inbox.waiting(SESSION) == []
+    assert await bus.log.read(SESSION, 0, 10) == [(1, happen("start")[0])]
+    assert (await bus.transcripts.page(SESSION, 10))[0] == [asked, reply]
+
+
+async def test_a_write_whose_answer_was_lost_can_be_sent_again(bus: RedisMessageBus, say: Say) -> None:
+    await say("hello")
+    grant = await held(bus)
+    kept, changed = Msg.user("kept"), Msg.user("changed")
+    await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry(context=[encode_message(kept)]))
+    entry = Entry(keep=1, context=[encode_message(changed)], messages=[(changed.id, encode_message(changed))])
+
+    await bus.leases.write(SESSION, grant.fence, 2, happen("b", "c"), entry)
+    await bus.leases.write(SESSION, grant.fence, 2, happen("b", "c"), entry)
+
+    await bus.leases.release(SESSION, grant.fence, "running")
+    resumed = await held(bus, "w2")
+    assert [seq for seq, _ in await bus.log.read(SESSION, 0, 10)] == [1, 2, 3]
+    assert [decode_message(raw) for raw in resumed.context] == [kept, changed]
+    assert resumed.seq == 3
+
+
+async def test_a_missing_batch_is_noticed(bus: RedisMessageBus, say: Say) -> None:
+    await say("hello")
+    grant = await held(bus)
+
+    with pytest.raises(LeaseLost):
+        await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry())
+
+
+async def test_a_holder_cannot_leave_while_something_waits(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    grant = await held(bus)
+    await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[grant.inbox[0][0]]))
+    await say("two")
+
+    assert not await bus.leases.release(SESSION, grant.fence, "idle")
+
+    waiting = await bus.inbox.waiting(SESSION)
+    await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[waiting[0][0]]))
+    assert await bus.leases.release(SESSION, grant.fence, "idle")
+    assert (await bus.heads.get(OWNER, SESSION)).status == "idle"
+
+
+async def test_a_stop_reaches_the_holder_with_its_next_write_and_ends_with_the_reply(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await say("hello")
+    grant = await held(bus)
+    before = await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry(mark="start"))
+
+    await bus.inbox.interrupt(request(), UserInterrupt(reply_id=""))
+
+    during = await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry())
+    await bus.leases.write(SESSION, grant.fence, 3, happen("c"), Entry(mark="end"))
+    after = await bus.leases.write(SESSION, grant.fence, 4, happen("d"), Entry(mark="start"))
+    assert (before, during, after) == (False, True, False)
+
+
+async def test_the_log_is_trimmed_by_whole_replies_and_never_inside_the_last(bus: RedisMessageBus, say: Say) -> None:
+    await say("hello")
+    grant = await held(bus)
+    seq = 1
+    for size in (4, 4, 4, 30):
+        await bus.leases.write(SESSION, grant.fence, seq, happen("start"), Entry(mark="start"))
+        events = happen(*("more" for _ in range(size - 1)))
+        await bus.leases.write(SESSION, grant.fence, seq + 1, events, Entry(mark="end"))
+        seq += size
+        oldest = (await bus.log.bounds(SESSION)).oldest
+        assert oldest == {5: 1, 9: 1, 13: 5, 43: 13}[seq]
+
+    assert (await bus.log.bounds(SESSION)).latest == 42
+    assert [number for number, _ in await bus.log.read(SESSION, 0, 100)] == list(range(13, 43))

@@ -1,0 +1,65 @@
+"""A run request stays claimed until its run has ended, whoever dies meanwhile."""
+
+from agentsvc.bus.bus import RedisMessageBus
+from tests.bus.conftest import request
+from tests.conftest import Until
+
+
+async def test_a_request_is_claimed_by_one_worker(bus: RedisMessageBus) -> None:
+    await bus.queue.push(request())
+
+    first = await bus.queue.claim(0, "w1", 10, 50)
+    second = await bus.queue.claim(0, "w2", 10, 50)
+
+    assert len(first) == 1
+    assert second == []
+
+
+async def test_what_a_silent_worker_had_claimed_is_taken_over(bus: RedisMessageBus, until: Until) -> None:
+    await bus.queue.push(request())
+    (ticket,) = await bus.queue.claim(0, "w1", 10, 50)
+
+    (taken,) = await until(lambda: bus.queue.reclaim(0, "w2", 100), "the claim is stale")
+
+    assert taken.entry == ticket.entry
+    assert taken.reclaimed
+
+
+async def test_what_is_still_worked_on_is_not_taken_over(bus: RedisMessageBus, until: Until) -> None:
+    await bus.queue.push(request())
+    tickets = await bus.queue.claim(0, "w1", 10, 50)
+
+    for _ in range(5):
+        await bus.queue.touch("w1", tickets)
+        assert await bus.queue.reclaim(0, "w2", 10_000) == []
+
+
+async def test_a_request_that_is_done_is_gone_and_its_successor_is_there(bus: RedisMessageBus) -> None:
+    await bus.queue.push(request())
+    (ticket,) = await bus.queue.claim(0, "w1", 10, 50)
+
+    await bus.queue.done(ticket, instead=ticket.request)
+    (successor,) = await bus.queue.claim(0, "w2", 10, 50)
+    await bus.queue.done(successor)
+
+    assert successor.request == ticket.request
+    assert await bus.queue.claim(0, "w1", 10, 50) == []
+    assert await bus.queue.reclaim(0, "w1", 0) == []
+
+
+async def test_a_worker_that_leaves_takes_nothing_with_it(bus: RedisMessageBus) -> None:
+    await bus.queue.push(request())
+    await bus.queue.claim(0, "w1", 10, 50)
+
+    await bus.queue.forget("w1")
+
+    assert len(await bus.queue.reclaim(0, "w2", 0)) == 1
+
+
+async def test_an_unreadable_request_is_dropped_and_the_next_one_served(bus: RedisMessageBus) -> None:
+    await bus._redis.run("XADD", "{q:0}:runs", "*", "r", "nonsense")  # noqa: SLF001 - only a broken client writes this
+    await bus.queue.push(request())
+
+    tickets = await bus.queue.claim(0, "w1", 10, 50)
+
+    assert [ticket.request.session_id for ticket in tickets] == ["s1"]
