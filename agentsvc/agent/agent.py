@@ -1,0 +1,92 @@
+"""An agent, ready to reply, and the hooks around what it does."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentsvc.agent.model import ChatModelBase, ModelDelta
+from agentsvc.agent.tool import ToolBase, ToolChunk
+from agentsvc.agent.toolkit import Toolkit
+from agentsvc.domain.agents import ReActConfig
+from agentsvc.domain.events import Event
+
+Handler = Callable[..., Any]
+
+
+class AgentMiddleware:
+    """Override the hooks you need.
+
+    A hook is given the agent, the keyword arguments of what it wraps, and the next handler: ``next_handler(**changes)``
+    goes on with the arguments as they are, changed as said. The first middleware is the outermost. One object may serve
+    many replies at once: keep nothing of a reply on it.
+    """
+
+    def on_reply(self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler) -> AsyncIterator[Event]:
+        """Around a whole reply: an async generator of its events. A ``REPLY_END`` kept back asks for another round."""
+        raise NotImplementedError
+
+    def on_reasoning(self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler) -> AsyncIterator[Event]:
+        """Around one call of the model (``tool_choice``): an async generator of the events that the answer makes."""
+        raise NotImplementedError
+
+    def on_model_call(
+        self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler
+    ) -> Awaitable[AsyncIterator[ModelDelta]]:
+        """Around one request to one model (``current_model``, ``messages``, ``tools``, ``tool_choice``)."""
+        raise NotImplementedError
+
+    def on_acting(self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler) -> AsyncIterator[ToolChunk]:
+        """Around one run of one tool (``tool_call``): an async generator of what the tool gives."""
+        raise NotImplementedError
+
+    def on_system_prompt(self, agent: "Agent", current_prompt: str) -> Awaitable[str]:
+        """The system prompt of the next model call, made of the current one."""
+        raise NotImplementedError
+
+    async def list_tools(self) -> Sequence[ToolBase]:
+        """Tools that come with the middleware."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Agent:
+    """``fallback`` answers when ``model`` cannot be reached; nothing of a conversation is kept here."""
+
+    name: str
+    system_prompt: str
+    model: ChatModelBase
+    fallback: ChatModelBase | None = None
+    toolkit: Toolkit = field(default_factory=Toolkit)
+    middlewares: Sequence[AgentMiddleware] = ()
+    config: ReActConfig = ReActConfig()  # noqa: RUF009 - frozen
+
+    @property
+    def models(self) -> Sequence[ChatModelBase]:
+        """Those to try, in this order."""
+        return (self.model,) if self.fallback is None else (self.model, self.fallback)
+
+    async def prompt(self) -> str:
+        """The system prompt as the middlewares want it now."""
+        prompt = self.system_prompt
+        for middleware in self._implementing("on_system_prompt"):
+            prompt = await middleware.on_system_prompt(self, prompt)
+        return prompt
+
+    def around(self, hook: str, innermost: Handler) -> Handler:
+        """A handler with the middlewares' hook around it; handlers take keyword arguments."""
+        handler = innermost
+        for middleware in reversed(self._implementing(hook)):
+            handler = self._layer(getattr(middleware, hook), handler)
+        return handler
+
+    def _implementing(self, hook: str) -> list[AgentMiddleware]:
+        return [each for each in self.middlewares if getattr(type(each), hook) is not getattr(AgentMiddleware, hook)]
+
+    def _layer(self, hook: Handler, inner: Handler) -> Handler:
+        def call(**kwargs: Any) -> Any:
+            def next_handler(**changes: Any) -> Any:
+                return inner(**{**kwargs, **changes})
+
+            return hook(self, kwargs, next_handler)
+
+        return call

@@ -1,0 +1,49 @@
+"""A person's wish that the reply ends: a signal of its own, so that cancellation keeps its meaning."""
+
+import asyncio
+from types import TracebackType
+
+
+class Interrupted(Exception):
+    """The reply was interrupted while something was awaited."""
+
+
+class Interruption:
+    """Guards what a reply waits for, as ``with interruption: await …``.
+
+    ``request`` ends the wait with ``Interrupted``, and every later one at once. A cancellation of the task by anybody
+    else passes through. Only one wait at a time is guarded.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._task: asyncio.Task[object] | None = None
+        self._fired = False
+
+    def request(self) -> None:
+        if self.requested:
+            return
+        self.requested = True
+        if self._task is not None:
+            self._fired = True
+            self._task.cancel("interrupted")
+
+    def reset(self) -> None:
+        """The reply has ended; the next one is not meant."""
+        self.requested = False
+
+    def __enter__(self) -> None:
+        if self.requested:
+            raise Interrupted
+        self._task = asyncio.current_task()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        if not self._fired:
+            return
+        self._fired = False
+        cancels_left = task.uncancel() if task is not None else 0
+        if cancels_left == 0 and (kind is None or kind is asyncio.CancelledError):
+            raise Interrupted from error
