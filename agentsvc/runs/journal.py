@@ -1,0 +1,59 @@
+"""The journal of one reply: at the end of each step, what has changed moves in one write."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from agentsvc.agent.loop import Reply
+from agentsvc.bus.leases import Entry, Mark
+from agentsvc.domain.messages import Msg, encode_message
+from agentsvc.domain.states import AgentState
+from agentsvc.runs.writer import Writer
+
+_encode_state = msgspec.json.Encoder().encode
+
+
+class ReplyJournal:
+    """Compares the state with what is stored and writes the difference, so a step costs what is new in it."""
+
+    def __init__(self, writer: Writer, stored: AgentState, done: Sequence[bytes]) -> None:
+        self._writer = writer
+        self._stored = stored.context
+        self._done = done
+        self._resumed = bool(stored.reply_context.reply_id)
+        self._begun = False
+        self.reply: Reply
+
+    def record(self) -> None:
+        state, message = self.reply.state, self.reply.message
+        kept = _common(self._stored, state.context)
+        self._writer.attach(
+            Entry(
+                mark=self._mark(state),
+                done=self._done,
+                keep=kept if kept < len(self._stored) else -1,
+                context=[encode_message(each) for each in state.context[kept:]],
+                messages=[(message.id, encode_message(message))],
+                state=_encode_state(replace(state, context=[])),
+            )
+        )
+        self._stored, self._done, self._begun = state.context, (), True
+
+    async def settle(self) -> None:
+        await self._writer.settle()
+
+    def _mark(self, state: AgentState) -> Mark:
+        if not state.reply_context.reply_id:
+            return "end"
+        return "" if self._begun or self._resumed else "start"
+
+
+def _common(stored: list[Msg], context: list[Msg]) -> int:
+    """How many messages at the beginning are the same objects."""
+    count = 0
+    for one, other in zip(stored, context, strict=False):
+        if one is not other:
+            break
+        count += 1
+    return count

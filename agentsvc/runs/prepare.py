@@ -1,0 +1,116 @@
+"""From records to an agent that can reply."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from agentsvc.agent.agent import Agent, AgentMiddleware
+from agentsvc.agent.model import ChatModelBase, ModelDelta, ModelRequest
+from agentsvc.agent.tool import ToolBase
+from agentsvc.agent.toolkit import Toolkit
+from agentsvc.bus.leases import Grant
+from agentsvc.domain.agents import AgentRecord
+from agentsvc.domain.errors import AgentServiceError, ModelError, NotFound
+from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from agentsvc.domain.sessions import ChatModelConfig
+from agentsvc.models.catalog import ModelCatalog
+from agentsvc.models.credentials import CredentialFactory
+from agentsvc.models.demo import DEMO_CONFIG
+from agentsvc.services.credentials import opened
+from agentsvc.storage.store import Bundle, StorageBase
+from agentsvc.storage.vault import Vault
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Factory = Callable[[OwnerId, AgentId, SessionId], Awaitable[Sequence[T]]]
+ToolFactory = Factory[ToolBase]
+MiddlewareFactory = Factory[AgentMiddleware]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """``extra_tools`` and ``extra_middlewares`` are asked anew for each reply: user, agent, session."""
+
+    storage: StorageBase
+    vault: Vault
+    credentials: CredentialFactory
+    catalog: ModelCatalog
+    extra_tools: ToolFactory | None = None
+    extra_middlewares: MiddlewareFactory | None = None
+
+    async def records(self, owner: OwnerId, session_id: SessionId) -> Bundle | None:
+        """None when the session is gone."""
+        try:
+            return await self.storage.of(owner).bundle(session_id)
+        except NotFound:
+            return None
+
+    async def agent(self, grant: Grant, records: Bundle | None) -> Agent:
+        """An agent for the next reply. One that cannot be made gets a model that says why, so that the reply ends so."""
+        name = records.agent.data.name if records is not None and records.agent is not None else "agent"
+        try:
+            return await self._agent(grant, records)
+        except AgentServiceError as error:
+            log.warning("session %s: the agent cannot be set up: %s", grant.session_id, error)
+            return Agent(name, "", Unprepared(error.detail))
+        except Exception:
+            log.exception("session %s: the agent cannot be set up", grant.session_id)
+            return Agent(name, "", Unprepared(None))
+
+    async def _agent(self, grant: Grant, records: Bundle | None) -> Agent:
+        record, chosen, spare = _parts(records)
+        middlewares = await _made(self.extra_middlewares, grant)
+        tools = [*await _made(self.extra_tools, grant)]
+        for middleware in middlewares:
+            tools += await middleware.list_tools()
+        return Agent(
+            name=record.data.name,
+            system_prompt=record.data.system_prompt,
+            model=self._model(chosen, records),
+            fallback=self._model(spare, records) if spare is not None else None,
+            toolkit=Toolkit(tools),
+            middlewares=middlewares,
+            config=record.data.react_config,
+        )
+
+    def _model(self, config: ChatModelConfig, records: Bundle | None) -> ChatModelBase:
+        if config == DEMO_CONFIG:
+            return self.catalog.demo()
+        found = records.credentials if records is not None else []
+        record = next((each for each in found if each.id == config.credential_id), None)
+        if record is None:
+            raise NotFound("The credential of the chat model is gone.")
+        credential = self.credentials.parse({**record.data, **opened(self.vault, record)})
+        return self.catalog.chat_model(credential, config)
+
+
+class Unprepared(ChatModelBase):
+    """The model of an agent that could not be set up: it only says why, in words that the client may read."""
+
+    name = "none"
+    context_size = 0
+
+    def __init__(self, told: str | None) -> None:
+        self._told = told
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta]:
+        raise ModelError("setup", "the agent could not be set up", told=self._told)
+        yield
+
+
+def _parts(records: Bundle | None) -> tuple[AgentRecord, ChatModelConfig, ChatModelConfig | None]:
+    """The agent, its model, and the one that may take its place. Raises NotFound for what is missing."""
+    if records is None:
+        raise NotFound("The session is gone.")
+    if records.agent is None:
+        raise NotFound("The agent of this session is gone.")
+    config = records.session.config
+    if config.chat_model_config is None:
+        raise NotFound("No chat model is configured for this session.")
+    return records.agent, config.chat_model_config, config.fallback_chat_model_config
+
+
+async def _made(factory: Factory[T] | None, grant: Grant) -> Sequence[T]:
+    return await factory(grant.owner, grant.agent_id, grant.session_id) if factory is not None else ()

@@ -1,0 +1,131 @@
+"""One execution on a session, from lease to release."""
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import aclosing
+
+import msgspec
+from msgspec.structs import replace
+
+from agentsvc.agent.interruption import Interruption
+from agentsvc.agent.loop import Reply
+from agentsvc.bus.bus import MessageBus
+from agentsvc.bus.leases import Entry, Grant
+from agentsvc.domain.errors import LeaseLost
+from agentsvc.domain.ids import SessionId
+from agentsvc.domain.messages import Msg, decode_message
+from agentsvc.domain.runs import Messages, decode_input
+from agentsvc.domain.states import AgentState
+from agentsvc.domain.times import now
+from agentsvc.runs.journal import ReplyJournal
+from agentsvc.runs.prepare import Prepare
+from agentsvc.runs.writer import Writer
+from agentsvc.storage.store import Bundle
+
+log = logging.getLogger(__name__)
+
+_decode_state = msgspec.json.Decoder(AgentState).decode
+
+
+class Run:
+    """Answers what waits in the inbox of one session, one reply after the other.
+
+    ``interrupt`` ends the reply, ``hand_over`` the run: the session then goes to another worker as it was last recorded.
+    """
+
+    def __init__(self, bus: MessageBus, prepare: Prepare, grant: Grant, records: Bundle | None) -> None:
+        self._bus = bus
+        self._prepare = prepare
+        self._grant = grant
+        self._records: deque[Bundle | None] = deque((records,))
+        self._interruption = Interruption()
+        self._waiting = deque(grant.inbox)
+        self._state = _stored(grant)
+        self._task: asyncio.Task[None] | None = None
+        self._handed_over = False
+        self.writer = Writer(bus.leases, grant, on_stop=self.interrupt, on_lost=self._cancel)
+        if grant.stop:
+            self.interrupt()
+
+    @property
+    def session_id(self) -> SessionId:
+        return self._grant.session_id
+
+    @property
+    def fence(self) -> int:
+        return self._grant.fence
+
+    def interrupt(self) -> None:
+        self._interruption.request()
+
+    def hand_over(self) -> None:
+        self._handed_over = True
+        self._cancel()
+
+    async def carry_out(self) -> bool:
+        """Says whether the run has ended for good; it has not when it was handed over. Raises LeaseLost."""
+        self._task = asyncio.current_task()
+        try:
+            await self._reply_to_all()
+        except asyncio.CancelledError:
+            if self.writer.lost is None and not self._handed_over:
+                raise
+            if self._task is not None:
+                self._task.uncancel()
+        await self.writer.settle()
+        if self._handed_over:
+            await self._bus.leases.release(self.session_id, self.fence, "running")
+        return not self._handed_over
+
+    def lose(self) -> None:
+        """The lease is gone: whatever is done from now on is in vain."""
+        if self.writer.lost is None:
+            self.writer.lost = LeaseLost(f"session {self.session_id}: the lease could not be renewed")
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _reply_to_all(self) -> None:
+        if self._state.reply_context.reply_id:
+            await self._reply((), ())
+        while True:
+            while self._waiting:
+                await self._take_in(*self._waiting.popleft())
+            await self.writer.settle()
+            if await self._bus.leases.release(self.session_id, self.fence, "idle"):
+                return
+            self._waiting.extend(await self._bus.inbox.waiting(self.session_id))
+
+    async def _take_in(self, entry: bytes, raw: bytes) -> None:
+        match decode_input(raw):
+            case Messages(messages=messages):
+                await self._reply(messages, (entry,))
+            case _:  # an answer to a question that nobody asks any more
+                self.writer.attach(Entry(done=(entry,)))
+
+    async def _reply(self, inputs: list[Msg] | tuple[()], done: tuple[bytes, ...]) -> None:
+        agent = await self._prepare.agent(self._grant, await self._current_records())
+        journal = ReplyJournal(self.writer, self._state, done)
+        journal.reply = reply = Reply(agent, self._state, journal, self._interruption, now)
+        async with aclosing(reply.events(inputs)) as events:
+            async for event in events:
+                self.writer.append(event)
+                if self.writer.full:
+                    await self.writer.settle()
+        self._state = reply.state
+        await self.writer.settle()
+        self._interruption.reset()
+
+    async def _current_records(self) -> Bundle | None:
+        """Those that were read with the lease for the first reply, as they are now for each later one."""
+        if self._records:
+            return self._records.popleft()
+        return await self._prepare.records(self._grant.owner, self._grant.session_id)
+
+
+def _stored(grant: Grant) -> AgentState:
+    state = _decode_state(grant.state) if grant.state else AgentState(session_id=grant.session_id)
+    return replace(state, context=[decode_message(raw) for raw in grant.context])

@@ -1,0 +1,162 @@
+"""Claims run requests, carries the runs out, and keeps their leases while they last."""
+
+import asyncio
+import logging
+
+from agentsvc.bus.bus import MessageBus
+from agentsvc.bus.leases import Busy, Grant
+from agentsvc.bus.queue import Ticket
+from agentsvc.domain.errors import LeaseLost
+from agentsvc.domain.ids import SessionId
+from agentsvc.runs.prepare import Prepare
+from agentsvc.runs.run import Run
+from agentsvc.workers.supervisor import pause
+
+log = logging.getLogger(__name__)
+
+_WAIT_MS = 1_000  # how long a claim waits for a request before it looks whether it shall stop
+_AT_ONCE = 64  # requests a claim
+_LAST = 2.0  # seconds to hand a session over
+_BEAT = 1.0  # most seconds between renewals; a stop whose signal was lost is seen then at the latest
+
+
+class Dispatcher:
+    """Carries out at most ``limit`` runs at a time; on a stop it gives them ``grace_s`` to end and hands the rest over."""
+
+    def __init__(self, bus: MessageBus, prepare: Prepare, *, limit: int, lease_s: float, grace_s: float) -> None:
+        self._bus = bus
+        self._prepare = prepare
+        self._limit = limit
+        self._lease_s = lease_s
+        self._grace_s = grace_s
+        self._beat = min(_BEAT, lease_s / 4)
+        self._tickets: dict[Ticket, asyncio.Task[None]] = {}
+        self._runs: dict[SessionId, Run] = {}
+        self._room = asyncio.Event()
+        self._looking: set[asyncio.Task[None]] = set()
+
+    async def claim(self, shard: int, stop: asyncio.Event) -> None:
+        """The loop that takes new requests from one shard."""
+        while not stop.is_set():
+            free = self._limit - len(self._tickets)
+            if free <= 0:
+                self._room.clear()
+                await _either(stop, self._room)
+                continue
+            for ticket in await self._bus.queue.claim(shard, self._bus.worker, min(free, _AT_ONCE), _WAIT_MS):
+                if stop.is_set():
+                    await self._bus.queue.done(ticket, instead=ticket.request)
+                else:
+                    self._start(ticket)
+
+    async def reclaim(self, stop: asyncio.Event) -> None:
+        """The loop that takes over what silent workers had claimed."""
+        while not stop.is_set():
+            for shard in range(self._bus.queue.shards):
+                idle_ms = int(self._lease_s * 1000)
+                for ticket in await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms):
+                    self._start(ticket)
+            await pause(stop, self._lease_s / 5)
+
+    async def renew(self, stop: asyncio.Event) -> None:
+        """The loop that keeps leases and claims, until the last run has ended; then nothing of this worker is left."""
+        self._bus.hub.on_stop = self._look
+        while not (stop.is_set() and not self._tickets):
+            await self._renew()
+            await (asyncio.sleep(self._beat / 10) if stop.is_set() else pause(stop, self._beat))
+        await self._bus.queue.forget(self._bus.worker)
+
+    async def drain(self, stop: asyncio.Event) -> None:
+        """The loop that ends the runs when the process is to stop."""
+        await stop.wait()
+        await self._ended(self._grace_s)
+        for ticket, task in list(self._tickets.items()):
+            run = self._runs.get(ticket.request.session_id)
+            if run is not None:
+                run.hand_over()
+            else:  # it only waits for a lease; the request stays claimed until another worker takes it
+                task.cancel()
+        await self._ended(_LAST)
+        for task in self._tickets.values():
+            task.cancel()
+
+    async def _ended(self, seconds: float) -> None:
+        """Wait for what is under way, but not longer."""
+        if self._tickets:
+            await asyncio.wait(self._tickets.values(), timeout=seconds)
+
+    def _start(self, ticket: Ticket) -> None:
+        task = asyncio.create_task(self._serve(ticket), name=f"run {ticket.request.session_id}")
+        self._tickets[ticket] = task
+        task.add_done_callback(lambda _: self._finished(ticket))
+
+    def _finished(self, ticket: Ticket) -> None:
+        self._tickets.pop(ticket, None)
+        self._room.set()
+
+    async def _serve(self, ticket: Ticket) -> None:
+        """From the request to its end. What fails here stays claimed, and is taken over when the claim is stale."""
+        try:
+            instead = ticket.request if await self._carry_out(ticket) else None
+            await self._bus.queue.done(ticket, instead)
+        except LeaseLost as error:
+            log.info("run left to another worker: %s", error)
+        except ConnectionError as error:
+            log.warning("session %s: run broken off: %s", ticket.request.session_id, error)
+        except Exception:
+            log.exception("session %s: run broken off", ticket.request.session_id)
+
+    async def _carry_out(self, ticket: Ticket) -> bool:
+        """Says whether somebody else has to go on."""
+        request = ticket.request
+        while True:
+            taken, records = await asyncio.gather(
+                self._bus.leases.take(request.session_id, self._bus.worker, request.run_id),
+                self._prepare.records(request.owner, request.session_id),
+            )
+            if isinstance(taken, Grant):
+                return not await self._run(Run(self._bus, self._prepare, taken, records))
+            if taken is None or not ticket.reclaimed:
+                return False  # nothing to do, or the holder cannot leave without looking at the inbox
+            await asyncio.sleep(min(taken.seconds, self._lease_s) if isinstance(taken, Busy) else 0)
+
+    async def _run(self, run: Run) -> bool:
+        self._runs[run.session_id] = run
+        try:
+            return await run.carry_out()
+        finally:
+            del self._runs[run.session_id]
+
+    async def _renew(self) -> None:
+        now = asyncio.get_running_loop().time()
+        quiet = [run for run in self._runs.values() if now - run.writer.wrote_at >= self._beat]
+        await self._check(quiet)
+        await self._bus.queue.touch(self._bus.worker, list(self._tickets))
+
+    async def _check(self, runs: list[Run]) -> None:
+        """Renew the leases of these runs and hear whether they shall stop."""
+        if not runs:
+            return
+        answers = await self._bus.leases.renew([(run.session_id, run.fence) for run in runs])
+        for run, stop in zip(runs, answers, strict=True):
+            if stop is None and self._runs.get(run.session_id) is run:
+                run.lose()
+            elif stop:
+                run.interrupt()
+
+    def _look(self, session_id: SessionId) -> None:
+        """A signal says that something was asked of a run; the head of the session says what."""
+        run = self._runs.get(session_id)
+        if run is not None:
+            task = asyncio.create_task(self._check([run]))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+
+async def _either(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,47 @@
+"""What runs the loops of this process: each outlives its failures, and all stop when they are told to."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+log = logging.getLogger(__name__)
+
+_PAUSES = (0.1, 0.5, 2.0, 5.0)  # seconds before a failed loop starts again
+
+
+class Supervisor:
+    """Starts loops and starts them again. A loop is an async function that returns when ``stop`` is set."""
+
+    def __init__(self, loops: Mapping[str, Callable[[asyncio.Event], Awaitable[None]]]) -> None:
+        self._loops = loops
+        self.stop = asyncio.Event()
+        self.failing: dict[str, str] = {}
+
+    async def serve(self) -> None:
+        """Until ``stop`` is set and every loop has come to its end."""
+        async with asyncio.TaskGroup() as group:
+            for name, loop in self._loops.items():
+                group.create_task(self._keep_up(name, loop), name=name)
+
+    async def _keep_up(self, name: str, loop: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+        failures = 0
+        while not self.stop.is_set():
+            started = asyncio.get_running_loop().time()
+            try:
+                await loop(self.stop)
+            except Exception as error:
+                lasted = asyncio.get_running_loop().time() - started
+                failures = 1 if lasted > 30 else failures + 1
+                self.failing[name] = str(error)
+                log.warning("the %s failed and starts again", name, exc_info=error)
+                await pause(self.stop, _PAUSES[min(failures, len(_PAUSES)) - 1])
+                self.failing.pop(name, None)
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond the stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,132 @@
+"""Runs are carried out once, by whoever is there, and outlive the worker that began them."""
+
+import asyncio
+
+from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.domain import events as ev
+from agentsvc.domain.ids import SessionId
+from agentsvc.domain.messages import Msg
+from agentsvc.domain.runs import Messages
+from tests.conftest import Until
+from tests.fakes.models import text
+from tests.runs.conftest import AGENT, OWNER, SESSION, Actors, request
+from tests.runs.test_run import folds, logged
+from tests.workers.conftest import working
+
+
+async def ask(bus: RedisMessageBus, words: str, session: str = SESSION) -> None:
+    message = Msg.user(words)
+    accepted = await bus.inbox.accept(request(session), Messages([message]), [message])
+    assert accepted.new
+    await bus.queue.push(request(session))
+
+
+async def idle(bus: RedisMessageBus, *sessions: str) -> bool:
+    heads = await bus.heads.many(OWNER, [SessionId(each) for each in sessions or (SESSION,)])
+    return not any(head.running for head in heads if head is not None)
+
+
+async def texts(bus: RedisMessageBus, session: str = SESSION) -> list[str | None]:
+    return [message.text() for message in (await bus.transcripts.page(SessionId(session), 200))[0]]
+
+
+async def test_a_request_is_carried_out_and_gone(bus: RedisMessageBus, redis_url: str, until: Until) -> None:
+    async with working(redis_url, Actors(text("Hello"))):
+        await ask(bus, "hi")
+        await until(lambda: idle(bus), "the run has ended")
+
+    assert await texts(bus) == ["hi", "Hello"]
+    assert await bus.queue.reclaim(0, "w9", 0) == []
+    assert await bus.queue.claim(0, "w9", 1, 10) == []
+
+
+async def test_a_hundred_sessions_on_two_workers_get_one_reply_each(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    sessions = [f"many{number}" for number in range(100)]
+    for session in sessions:
+        await bus.heads.create(OWNER, SessionId(session), AGENT)
+    actors = [Actors(*[text("Hello")] * 200), Actors(*[text("Hello")] * 200)]
+
+    async with working(redis_url, *actors):
+        await asyncio.gather(*(ask(bus, "hi", session) for session in sessions for _ in range(2)))
+        await until(lambda: idle(bus, *sessions), "all runs have ended", within=15)
+
+    for session in sessions:
+        said = await texts(bus, session)
+        assert sorted(map(str, said)) == ["Hello", "Hello", "hi", "hi"]
+    assert sum(len(each.model.requests) for each in actors) == 200
+
+
+async def test_a_crashed_worker_is_replaced_within_the_lease(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    dying, heir = Actors([*text("half"), asyncio.Event()]), Actors(text("Done"))
+    async with working(redis_url, dying) as (first,):
+        await ask(bus, "hi")
+
+        async def half() -> bool:
+            return any(isinstance(event, ev.TextBlockDelta) for event in await logged(bus))
+
+        await until(half, "the reply streams")
+        await first.crash()
+
+        async with working(redis_url, heir):
+            await until(lambda: idle(bus), "another worker has ended the run", within=10)
+
+    assert await texts(bus) == ["hi", "Done"]
+    (reply,) = folds(await logged(bus))
+    assert (reply.text(), reply.finished_reason) == ("Done", "completed")
+
+
+async def test_a_stopping_worker_hands_its_runs_over_at_once(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    leaving, heir = Actors([*text("half"), asyncio.Event()]), Actors(text("Done"))
+    async with working(redis_url, leaving, grace_s=0.05) as (first,):
+        await ask(bus, "hi")
+
+        async def half() -> bool:
+            return any(isinstance(event, ev.TextBlockDelta) for event in await logged(bus))
+
+        await until(half, "the reply streams")
+        await first.stop()
+        head = await bus.heads.get(OWNER, SESSION)
+
+        async with working(redis_url, heir):
+            await until(lambda: bool(heir.model.requests), "another worker goes on", within=2)
+            await until(lambda: idle(bus), "the run has ended")
+
+    assert head.seq > 0
+    assert await texts(bus) == ["hi", "Done"]
+
+
+async def test_an_interrupt_on_one_worker_stops_a_run_on_another(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    async with working(redis_url, Actors([*text("Hel"), asyncio.Event()])):
+        await ask(bus, "hi")
+
+        async def streaming() -> bool:
+            return any(isinstance(event, ev.TextBlockDelta) for event in await logged(bus))
+
+        await until(streaming, "the reply streams")
+        await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
+        await until(lambda: idle(bus), "the run has ended", within=1)
+
+    (reply,) = folds(await logged(bus))
+    assert (reply.text(), reply.finished_reason) == ("Hel", "interrupted")
+
+
+async def test_a_stop_whose_signal_was_lost_is_seen_with_the_next_renewal(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    async with working(redis_url, Actors([asyncio.Event()])) as (worker,):
+        await ask(bus, "hi")
+        await until(lambda: logged(bus), "the reply has begun")
+        worker.bus.hub.on_stop = lambda _: None
+
+        await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
+        await until(lambda: idle(bus), "the run has ended", within=3)
+
+    assert folds(await logged(bus))[0].finished_reason == "interrupted"
