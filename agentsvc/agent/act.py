@@ -1,7 +1,7 @@
 """The tool calls of one answer: in what order they run, and what becomes of them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -19,7 +19,6 @@ _GRACE = 0.5  # seconds that a cancelled tool has to clean up before the reply g
 
 def batches(agent: Agent, calls: Sequence[ToolCallBlock]) -> list[list[ToolCallBlock]]:
     """Neighbours that may run side by side are together; every other call is alone."""
-
     grouped: list[list[ToolCallBlock]] = []
     together = False
     for call in calls:
@@ -127,8 +126,8 @@ class Acting:
         )
 
 
-_GRAVITY: tuple[ToolResultState, ...] = ("running", "success", "denied", "interrupted", "error")
+_GRAVITY: Mapping[ToolResultState, int] = {"running": 0, "success": 1, "denied": 2, "interrupted": 3, "error": 4}
 
 
 def _worse(one: ToolResultState, other: ToolResultState) -> ToolResultState:
-    return max(one, other, key=_GRAVITY.index)
+    return one if _GRAVITY[one] >= _GRAVITY[other] else other

@@ -35,7 +35,9 @@ class AgentMiddleware:
         """Around one request to one model (``current_model``, ``messages``, ``tools``, ``tool_choice``)."""
         raise NotImplementedError
 
-    def on_acting(self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler) -> AsyncIterator[ToolChunk]:
+    def on_acting(
+        self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler
+    ) -> AsyncIterator[ToolChunk]:
         """Around one run of one tool (``tool_call``): an async generator of what the tool gives."""
         raise NotImplementedError
 

@@ -3,15 +3,13 @@
 from itertools import islice
 from typing import Any, cast
 
-import json_repair
 import jsonschema_rs
 import msgspec
 
 from agentsvc.agent.limits import MAX_DEPTH, measure, weigh
+from agentsvc.agent.repair import repair
 
 MAX_CHARS = 1_048_576
-MAX_REPAIR_CHARS = 65_536
-"""Repairing costs about 2 µs a character, on the event loop; and a guess at a long text is hardly what was meant."""
 
 _MAX_WEIGHT = 50_000
 _MAX_EXPLANATION = 100_000  # about a second's worth of errors in the worst case
@@ -95,16 +93,12 @@ class ArgumentSchema:
 
 
 def _repaired(text: str, reason: Exception) -> Any:
-    complaint = f"They are not valid JSON: {_first_line(reason)}."
-    if len(text) > MAX_REPAIR_CHARS:
-        raise BadArguments(complaint)
     try:
-        # There and back again: what is not plain JSON does not survive.
-        value = msgspec.json.decode(msgspec.json.encode(json_repair.loads(text)))
-    except Exception as error:  # a guess may fail in any way
-        raise BadArguments(complaint) from error
+        value = repair(text)
+    except ValueError:
+        value = None
     if not isinstance(value, dict):
-        raise BadArguments(complaint)
+        raise BadArguments(f"They cannot be read: {_first_line(reason)}.")
     return cast("dict[str, Any]", value)
 
 

@@ -12,8 +12,8 @@ from agentsvc.domain.times import Clock
 class Blocks:
     """The blocks of one model answer.
 
-    A text, thinking or data block ends when something else begins; tool calls, whose deltas may interleave, end with the
-    answer, in the order in which they began. Call ids are ours: providers repeat theirs.
+    A text, thinking or data block ends when something else begins; tool calls, whose deltas may interleave, end with
+    the answer, in the order in which they began. Call ids are ours: providers repeat theirs.
     """
 
     def __init__(self, reply_id: str, clock: Clock) -> None:
@@ -23,8 +23,14 @@ class Blocks:
         self._block_id = ""
         self._extras: dict[str, str] = {}
         self._calls: dict[int, str] = {}
-        self.said_something = False
+        self._thought = False
+        self._spoke = False
         self.finish: Finish | None = None
+
+    @property
+    def only_thought(self) -> bool:
+        """There is thinking, and nothing came of it: the model wants to go on."""
+        return self._thought and not self._spoke and not self._calls
 
     def take(self, delta: ModelDelta) -> Iterator[ev.Event]:
         """The events that a delta makes."""
@@ -33,7 +39,7 @@ class Blocks:
             case TextDelta(text=text):
                 if self._kind != "text":
                     yield from self._begin("text", at)
-                    self.said_something = True
+                    self._spoke = True
                     yield ev.TextBlockStart(reply_id=self._reply_id, block_id=self._block_id, created_at=at)
                 yield ev.TextBlockDelta(reply_id=self._reply_id, block_id=self._block_id, delta=text, created_at=at)
             case ThinkingDelta():
@@ -73,6 +79,7 @@ class Blocks:
     def _think(self, delta: ThinkingDelta, at: str) -> Iterator[ev.Event]:
         if self._kind != "thinking":
             yield from self._begin("thinking", at)
+            self._thought = True
             yield ev.ThinkingBlockStart(reply_id=self._reply_id, block_id=self._block_id, created_at=at)
         self._extras |= delta.extras
         if delta.text:
@@ -86,7 +93,7 @@ class Blocks:
             yield ev.DataBlockStart(
                 reply_id=self._reply_id, block_id=self._block_id, media_type=delta.media_type, created_at=at
             )
-        self.said_something = True
+        self._spoke = True
         yield ev.DataBlockDelta(
             reply_id=self._reply_id,
             block_id=self._block_id,

@@ -18,6 +18,5 @@ _TEXTS: dict[ErrorType, str] = {
 
 def classify(error: BaseException) -> ErrorInfo:
     """The cause of a failure in words of ours: those of an exception may hold what a client should not see."""
-    if isinstance(error, ModelError):
-        return ErrorInfo(type=error.kind, message=error.told or _TEXTS[error.kind])
-    return ErrorInfo(type="internal", message=_TEXTS["internal"])
+    cause = error if isinstance(error, ModelError) else ModelError("internal", str(error))
+    return ErrorInfo(type=cause.kind, message=cause.told or _TEXTS[cause.kind])

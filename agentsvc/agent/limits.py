@@ -63,7 +63,7 @@ class _Scales:
     def _refuse_elsewhere(self, schema: Mapping[str, Any]) -> None:
         for keyword in _ELSEWHERE:
             if isinstance(schema.get(keyword), str):
-                raise ValueError(f"{keyword} is not supported")  # noqa: TRY004 - what is wrong is that it is there
+                raise ValueError(f"{keyword} is not supported")
         if isinstance(schema.get("$id"), str) and schema is not self._root:
             raise ValueError("$id is supported only at the root")
 

@@ -140,7 +140,7 @@ class Reply:
                 yield event
         if self._open_calls():
             return
-        self._said = reasoning.said_something
+        self._said = not reasoning.only_thought
         self._round += not self._said
 
     async def _act(self, calls: list[ToolCallBlock]) -> AsyncGenerator[ev.Event]:

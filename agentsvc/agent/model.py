@@ -1,7 +1,7 @@
 """Chat models as the agent sees them: a request goes in, deltas come out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -80,8 +80,9 @@ class ChatModelBase(ABC):
     context_size: int
 
     @abstractmethod
-    def stream(self, request: ModelRequest) -> AsyncIterator[ModelDelta]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta]:
         """The answer, piece by piece, ended by one ``Finish``.
 
-        An async generator: closing it ends the request. Raises ``ModelError``. Attempts are repeated only before the first byte.
+        An async generator: closing it ends the request. Raises ``ModelError``. Attempts are repeated only before the
+        first byte.
         """

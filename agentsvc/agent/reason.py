@@ -26,7 +26,7 @@ class Reasoning:
         self._interruption = interruption
         self._clock = clock
         self.finish: Finish | None = None
-        self.said_something = False
+        self.only_thought = False
 
     async def events(self, context: list[Msg], tool_choice: ToolChoice) -> AsyncGenerator[ev.Event]:
         """The events of one answer. Whatever ends it, what it opened is closed.
@@ -48,7 +48,7 @@ class Reasoning:
                         delta = await anext(deltas, None)
                 except (Interrupted, ModelError) as error:
                     failure, delta = error, None
-        self.finish, self.said_something = blocks.finish, blocks.said_something
+        self.finish, self.only_thought = blocks.finish, blocks.only_thought
         for event in blocks.close():
             yield event
         yield self._end(blocks.finish, interrupted=isinstance(failure, Interrupted))
@@ -101,5 +101,7 @@ class Reasoning:
         return model, first, answer
 
 
-async def _call(*, current_model: ChatModelBase, messages: Any, tools: Any, tool_choice: Any) -> AsyncIterator[ModelDelta]:
+async def _call(
+    *, current_model: ChatModelBase, messages: Any, tools: Any, tool_choice: Any
+) -> AsyncIterator[ModelDelta]:
     return current_model.stream(ModelRequest(messages, tools, tool_choice))

@@ -43,7 +43,8 @@ class Signature:
             self._arguments = _struct(fields, defaults)
             self.schema = _schema(self._arguments, defaults)
         except (TypeError, NameError, RuntimeError) as error:
-            raise TypeError(f"the parameters of {function!r} cannot be described: {error}") from error
+            reason = str(error).splitlines()[-1]
+            raise TypeError(f"the parameters of {function!r} cannot be described: {reason}") from error
         self._names = {field.encode_name: field.name for field in msgspec.structs.fields(self._arguments)}
 
     def convert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

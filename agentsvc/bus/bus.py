@@ -21,8 +21,8 @@ from agentsvc.kv.client import Redis
 class MessageBus:
     """What a bus is made of: each part is one way in which a payload ends.
 
-    ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases`` until
-    silent, ``hub`` at once, ``heads`` and ``transcripts`` with their session, ``removals`` when carried out.
+    ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases``
+    until silent, ``hub`` at once, ``heads`` and ``transcripts`` with their session, ``removals`` when carried out.
     """
 
     worker: str

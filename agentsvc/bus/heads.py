@@ -11,11 +11,11 @@ from agentsvc.domain.sessions import Status
 from agentsvc.kv.client import Command, Redis
 from agentsvc.kv.scripts import Script
 
-_REMOVE = Script(__package__, "remove")
+_REMOVE = Script("agentsvc.bus", "remove")
 
 
 class Head(Struct, frozen=True):
-    """``seq`` is the last event's; ``reply_seq`` that of the first event of the reply in flight or parked, 0 when none is."""
+    """``seq`` is the last event's; ``reply_seq`` that of the first event of the reply in flight or parked, or 0."""
 
     agent_id: AgentId
     status: Status

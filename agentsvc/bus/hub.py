@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from agentsvc.bus import keys
@@ -160,7 +160,7 @@ class Hub:
                 subscription.end()
 
     @asynccontextmanager
-    async def join(self, session_id: SessionId) -> AsyncIterator[Subscription]:
+    async def join(self, session_id: SessionId) -> AsyncGenerator[Subscription]:
         """Hear a session from now on."""
         name = keys.SessionKeys(session_id).channel.encode()
         subscription = Subscription(self._limit)

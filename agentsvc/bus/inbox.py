@@ -14,8 +14,8 @@ from agentsvc.domain.runs import Input, RunRequest, encode_input
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
 
-_ACCEPT = Script(__package__, "accept")
-_INTERRUPT = Script(__package__, "interrupt")
+_ACCEPT = Script("agentsvc.bus", "accept")
+_INTERRUPT = Script("agentsvc.bus", "interrupt")
 
 
 class Accepted(Struct, frozen=True):
@@ -35,9 +35,9 @@ class Inbox:
     async def accept(self, request: RunRequest, data: Input, messages: Sequence[Msg] = ()) -> Accepted:
         """Keep what was sent: ``messages`` in the transcript, ``data`` in the inbox, together and once.
 
-        The answer names the run that will take it: the one that holds the session, or the one of an earlier message that
-        still waits, or the requested one. Raises NotFound for a session that is not the owner's or not of this agent,
-        Conflict when a message id already stands for another message.
+        The answer names the run that will take it: the one that holds the session, or the one of an earlier message
+        that still waits, or the requested one. Raises NotFound for a session that is not the owner's or not of this
+        agent, Conflict when a message id already stands for another message.
 
         The session is noted first, so that the janitor finds what was kept but never announced to the queue.
         """
@@ -60,7 +60,7 @@ class Inbox:
         return [(entry, fields[1]) for entry, fields in entries]
 
     async def interrupt(self, request: RunRequest, closing: Input) -> Accepted | None:
-        """Ask for the end of the reply. ``closing`` goes to the inbox when the reply is parked: then its run is returned.
+        """Ask for the end of the reply. When it is parked, ``closing`` goes to the inbox and its run is returned.
 
         Raises NotFound as ``accept`` does.
         """

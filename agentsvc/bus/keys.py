@@ -7,10 +7,10 @@
 | ``{s:<sid>}:replies`` | first seq of each reply in the log (list) | as the log |
 | ``{s:<sid>}:inbox`` | what waits for the agent (stream) | an entry goes in the script that journals it |
 | ``{s:<sid>}:state``, ``:context`` | what the agent remembers (string, list) | dies with the session |
-| ``{s:<sid>}:messages``, ``:order`` | the transcript: id → message (hash), ids in order (sorted set) | dies with the session |
+| ``{s:<sid>}:messages``, ``:order`` | the transcript: id → message (hash), order (sorted set) | with the session |
 | ``{s:<sid>}:accepted`` | id of an accepted message → its run (hash) | dies with the session |
 | ``{q:<n>}:runs`` | run requests (stream + consumer group) | an entry goes when its run has ended |
-| ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | cleared by the janitor |
+| ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | the janitor clears |
 | ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
 
 Channels: ``{s:<sid>}`` carries the appended events, ``{w:<worker>}`` tells a worker to stop a run. Both may lose

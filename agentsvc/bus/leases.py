@@ -11,10 +11,10 @@ from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId, new_id
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
 
-_TAKE = Script(__package__, "take")
-_WRITE = Script(__package__, "write")
-_RENEW = Script(__package__, "renew")
-_RELEASE = Script(__package__, "release")
+_TAKE = Script("agentsvc.bus", "take")
+_WRITE = Script("agentsvc.bus", "write")
+_RENEW = Script("agentsvc.bus", "renew")
+_RELEASE = Script("agentsvc.bus", "release")
 
 Mark = Literal["", "start", "end"]
 
@@ -139,7 +139,7 @@ class Leases:
         return [bool(reply[1]) if reply[0] == 1 else None for reply in replies]
 
     async def release(self, session_id: SessionId, fence: int, status: str) -> bool:
-        """Give the lease back with the status that stays; False when the inbox has something new, so that the holder stays.
+        """Give the lease back with the status that stays; False when something new waits, so that the holder stays.
 
         The status ``running`` hands an unfinished run over. Raises LeaseLost.
         """

@@ -3,8 +3,8 @@
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
 
-NOTE = Script(__package__, "note")
-_OVERDUE = Script(__package__, "overdue")
+NOTE = Script("agentsvc.bus", "note")
+_OVERDUE = Script("agentsvc.bus", "overdue")
 
 
 class Notes:

@@ -14,14 +14,14 @@ from agentsvc.kv.client import Command, Redis
 from agentsvc.kv.errors import Refused
 from agentsvc.kv.scripts import Script
 
-_PUSH = Script(__package__, "push")
-_DONE = Script(__package__, "done")
+_PUSH = Script("agentsvc.bus", "push")
+_DONE = Script("agentsvc.bus", "done")
 
 log = logging.getLogger(__name__)
 
 
 class Ticket(Struct, frozen=True):
-    """A claimed run request. It stays pending until ``done``; ``reclaimed`` says that another worker had claimed it before."""
+    """A claimed run request. It stays pending until ``done``; ``reclaimed``: another worker had claimed it before."""
 
     shard: int
     entry: bytes
@@ -53,7 +53,8 @@ class Queue:
     async def claim(self, shard: int, worker: str, limit: int, wait_ms: int) -> list[Ticket]:
         """Up to ``limit`` new requests; waits for the first one."""
         heard = await self._redis.wait(
-            "XREADGROUP", "GROUP", keys.GROUP, worker, "COUNT", limit, "BLOCK", wait_ms, "STREAMS", keys.runs(shard), ">"
+            *("XREADGROUP", "GROUP", keys.GROUP, worker, "COUNT", limit, "BLOCK", wait_ms),
+            *("STREAMS", keys.runs(shard), ">"),
         )
         return await self._tickets(shard, heard[0][1] if heard else [], reclaimed=False)
 
@@ -98,7 +99,7 @@ class Queue:
                 await self._redis.run("XGROUP", "DELCONSUMER", keys.runs(shard), keys.GROUP, worker)
 
     async def _tickets(self, shard: int, entries: list[Any], *, reclaimed: bool) -> list[Ticket]:
-        tickets = []
+        tickets: list[Ticket] = []
         for entry, fields in entries:
             try:
                 tickets.append(Ticket(shard, entry, decode_request(fields[1]), reclaimed))

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from agentsvc.domain.decoding import parse, problems, refusal
+from agentsvc.domain.decoding import is_object, parse, problems, refusal
 from agentsvc.domain.errors import Problem
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, RunId, SessionId
@@ -20,9 +21,10 @@ _SCHEME = re.compile(r"(https?|data|workspace):", re.IGNORECASE)
 _LONGEST_ID = 200
 
 
-class ChatIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, kw_only=True)
+class ChatIn:
     """``input`` must be there: a message, several, the answer to what a parked reply waits for, or null for a turn
-    without new input.
+    without new input. No struct, since these have no tag that tells them all apart: see ``decode_chat``.
     """
 
     agent_id: AgentId
@@ -48,7 +50,7 @@ def decode_chat(body: bytes) -> ChatIn:
     """Raises ``BadRequest`` when it is no JSON, ``Invalid`` with the path of each field that is wrong."""
     value = parse(body)
     found = list(problems(value, _Envelope))
-    given = value.get("input") if isinstance(value, dict) else None
+    given = value.get("input") if is_object(value) else None
     kind = _kind(given)
     found += problems(given, kind, "input") if kind else [_unknown(given)]
     if found:
@@ -79,7 +81,7 @@ def _kind(value: Any) -> Any:
 
 
 def _unknown(value: Any) -> Problem:
-    if isinstance(value, dict):
+    if is_object(value):
         return Problem("input.type", "expected USER_CONFIRM_RESULT, EXTERNAL_EXECUTION_RESULT or a message")
     return Problem("input", "expected a message, a list of messages, an event or null")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -78,13 +78,13 @@ def _choice(value: Any, kind: Any) -> Any:
 
 def _tagged(value: Any, kind: type[Struct]) -> bool:
     config = kind.__struct_config__
-    return isinstance(value, dict) and bool(value.get(config.tag_field) == config.tag)
+    return is_object(value) and bool(value.get(str(config.tag_field)) == config.tag)
 
 
 def _inside(value: Any, kind: Any, path: str) -> Iterator[Problem]:
-    if isinstance(value, dict) and _is_struct(kind):
+    if is_object(value) and _is_struct(kind):
         yield from _fields(value, kind, path)
-    elif isinstance(value, list) and get_origin(kind) is list:
+    elif is_array(value) and get_origin(kind) is list:
         (item,) = get_args(kind)
         for position, each in enumerate(value):
             yield from _problems(each, item, f"{path}[{position}]")
@@ -104,7 +104,7 @@ def _fields(value: dict[str, Any], kind: type[Struct], path: str) -> Iterator[Pr
 
 
 def _problem(text: str, path: str) -> Problem:
-    """A message such as ``Expected `str`, got `int` - at `$.name```; what a struct says itself may begin with a path."""
+    """A message such as ``Expected `str`, got `int` - at `$.name```; what a struct says may begin with a path."""
     if at := _AT.search(text):
         text, path = text[: at.start()], _join(path, at[1])
     if own := _OWN.match(text):
@@ -116,5 +116,15 @@ def _join(path: str, name: str) -> str:
     return path + name if name.startswith("[") or not path else f"{path}.{name}"
 
 
-def _is_struct(kind: Any) -> bool:
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Of what JSON holds."""
+    return isinstance(value, dict)
+
+
+def is_array(value: Any) -> TypeGuard[list[Any]]:
+    """Of what JSON holds."""
+    return isinstance(value, list)
+
+
+def _is_struct(kind: Any) -> TypeGuard[type[Struct]]:
     return isinstance(kind, type) and issubclass(kind, Struct)

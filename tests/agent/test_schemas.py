@@ -101,6 +101,7 @@ def test_annotated_constrains_and_describes_before_the_docstring_does():
 
 def test_user_types_become_definitions_without_titles():
     def go(
+        *,
         place: Place,
         points: list[Point],
         window: Window,
@@ -170,7 +171,7 @@ def test_objects_that_can_be_called_are_functions_too():
 
 
 def test_a_parameter_may_be_called_anything():
-    def odd(title: str, __x: int, class_: str, p0: int = 1, _y: int = 2) -> None: ...
+    def odd(*, title: str, __x: int, class_: str, p0: int = 1, _y: int = 2) -> None: ...
 
     signature = Signature(odd)
 
@@ -184,7 +185,7 @@ def test_a_parameter_may_be_called_anything():
 
 
 def test_a_default_that_is_not_json_is_known_to_the_function_alone():
-    def wait(until: object = object(), names: list[str] = ["a"]) -> None: ...  # noqa: B006, B008
+    def wait(until: Any = object(), names: list[str] = ["a"]) -> None: ...  # noqa: B006
 
     signature = Signature(wait)
 
@@ -209,7 +210,7 @@ def test_a_function_that_cannot_be_described_is_refused(function):
 
 
 def test_json_becomes_the_annotated_types():
-    def go(place: Place, point: Point, window: Window, unit: Unit, when: datetime, raw: bytes, n: int) -> None: ...
+    def go(*, place: Place, point: Point, window: Window, unit: Unit, when: datetime, raw: bytes, n: int) -> None: ...
 
     arguments = Signature(go).convert(
         {

@@ -52,7 +52,7 @@ async def test_a_hole_is_noticed(bus: RedisMessageBus, say: Say) -> None:
 
 async def test_who_does_not_read_loses_events_not_memory(bus: RedisMessageBus, say: Say) -> None:
     grant = await grant_of(bus, say)
-    hub = Hub(bus._redis, "small", 15, limit=1000)  # noqa: SLF001 - a second hub on the same connection pool
+    hub = Hub(bus._redis, "small", 15, limit=1000)  # a second hub on the same connection pool
     await hub.open()
     try:
         async with hub.join(SESSION) as live:
@@ -96,7 +96,7 @@ async def test_a_stopping_process_ends_its_streams_also_later_ones(bus: RedisMes
 
 
 async def test_an_idle_stream_hears_a_heartbeat(bus: RedisMessageBus) -> None:
-    hub = Hub(bus._redis, "quick", 0.01)  # noqa: SLF001 - a second hub on the same connection pool
+    hub = Hub(bus._redis, "quick", 0.01)  # a second hub on the same connection pool
     await hub.open()
     try:
         async with hub.join(SESSION) as live:

@@ -57,7 +57,7 @@ async def test_a_worker_that_leaves_takes_nothing_with_it(bus: RedisMessageBus) 
 
 
 async def test_an_unreadable_request_is_dropped_and_the_next_one_served(bus: RedisMessageBus) -> None:
-    await bus._redis.run("XADD", "{q:0}:runs", "*", "r", "nonsense")  # noqa: SLF001 - only a broken client writes this
+    await bus._redis.run("XADD", "{q:0}:runs", "*", "r", "nonsense")  # only a broken client writes this
     await bus.queue.push(request())
 
     tickets = await bus.queue.claim(0, "w1", 10, 50)

@@ -37,7 +37,7 @@ class Worker:
 
     async def crash(self) -> None:
         """As with SIGKILL, nothing is said to Redis any more."""
-        for task in self.dispatcher._tickets.values():  # noqa: SLF001 - what a dying process takes with it
+        for task in self.dispatcher._tickets.values():  # what a dying process takes with it
             task.cancel()
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
