@@ -95,7 +95,9 @@ class Acting:
                         await queue.put(event)
                     metadata |= chunk.metadata
                     outcome = _worse(outcome, chunk.state)
-        except Exception as error:  # noqa: BLE001 - a middleware's failure is the call's, not the reply's
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a middleware's failure is the call's
+            if _stopped():
+                raise
             await queue.put(self.text(call.id, f"The tool call failed: {error}"))
             outcome = "error"
         await queue.put(self.end(call.id, outcome, metadata))
@@ -124,6 +126,12 @@ class Acting:
             url=source.url if isinstance(source, URLSource) else None,
             created_at=self._clock(),
         )
+
+
+def _stopped() -> bool:
+    """Whether this task was cancelled; a middleware may also have waited for something else that was."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 _GRAVITY: Mapping[ToolResultState, int] = {"running": 0, "success": 1, "denied": 2, "interrupted": 3, "error": 4}

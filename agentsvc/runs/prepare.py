@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from agentsvc import telemetry
 from agentsvc.agent.agent import Agent, AgentMiddleware
 from agentsvc.agent.model import ChatModelBase, ModelDelta, ModelRequest
 from agentsvc.agent.tool import ToolBase
@@ -82,7 +83,10 @@ class Prepare:
         record = next((each for each in found if each.id == config.credential_id), None)
         if record is None:
             raise NotFound("The credential of the chat model is gone.")
-        credential = self.credentials.parse({**record.data, **opened(self.vault, record)})
+        secrets = opened(self.vault, record)
+        for secret in secrets.values():
+            telemetry.secret(str(secret))
+        credential = self.credentials.parse({**record.data, **secrets})
         return self.catalog.chat_model(credential, config)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from agentsvc import telemetry
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.leases import Grant
 from agentsvc.bus.queue import Ticket
@@ -115,7 +116,8 @@ class Dispatcher:
                 self._prepare.records(request.owner, request.session_id),
             )
             if isinstance(taken, Grant):
-                return not await self._run(Run(self._bus, self._prepare, taken, records))
+                with telemetry.bound(user=taken.owner, session=taken.session_id, run=taken.run_id):
+                    return not await self._run(Run(self._bus, self._prepare, taken, records))
             if taken is None or not ticket.reclaimed:
                 return False  # nothing to do, or the holder cannot leave without looking at the inbox
             await asyncio.sleep(min(taken.seconds, self._lease_s))

@@ -57,6 +57,7 @@ def test_no_text_is_no_arguments(text):
 
 
 @given(st.dictionaries(st.text(), JSON))
+@settings(deadline=None)
 def test_valid_json_comes_through_as_it_is(arguments):
     assert parse(json.dumps(arguments)) == arguments
 
@@ -133,8 +134,12 @@ def test_long_input_is_taken_as_it_is_or_not_at_all():
 def test_a_repair_that_takes_too_long_is_given_up():
     hostile = ("]{" * 40_000)[: repair.MAX_CHARS]
 
+    with pytest.raises(ValueError, match="cannot be repaired") as error:
+        repair.repair(hostile)
     with pytest.raises(BadArguments, match="cannot be read"):
         parse(hostile)
+
+    assert isinstance(error.value.__cause__, TimeoutError)
 
 
 @pytest.mark.parametrize("line", ["plain text ", 'def f(x): return {"k": x["y"]} # hi\\n', "{'a': [1, 2]} // "])
@@ -145,7 +150,7 @@ def test_a_long_text_is_repaired_where_little_is_wrong(line):
 
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=300).map("".join)))
-@settings(max_examples=500, deadline=2_000)
+@settings(max_examples=500, deadline=None)
 def test_no_text_raises_anything_else(text):
     try:
         arguments = parse(text)
@@ -156,7 +161,7 @@ def test_no_text_raises_anything_else(text):
 
 
 @given(st.dictionaries(st.text(), JSON), st.integers(0), st.integers(0), st.sampled_from(PIECES))
-@settings(deadline=2_000)
+@settings(deadline=None)
 def test_no_damage_raises_anything_else(arguments, place, length, piece):
     text = json.dumps(arguments)
     start = place % len(text)
@@ -169,7 +174,7 @@ def test_no_damage_raises_anything_else(arguments, place, length, piece):
 
 
 @given(st.sampled_from(PIECES), st.sampled_from(PIECES), st.sampled_from(["", "{", '{"a":"', '{"a":', "['"]))
-@settings(max_examples=30, deadline=5_000)
+@settings(max_examples=30, deadline=None)
 def test_repair_ends_soon_for_anything_said_over_and_over(one, other, opening):
     text = opening + (one + other) * (repair.MAX_CHARS // len(one + other) - 10)
 

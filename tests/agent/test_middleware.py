@@ -1,5 +1,6 @@
 """Hooks wrap what an agent does: the first is the outermost, and each sees what the others changed."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -176,3 +177,19 @@ async def test_what_it_brings_can_be_listed() -> None:
 
     assert [each.name for each in await Bringing().list_tools()] == ["echo"]
     assert await AgentMiddleware().list_tools() == ()
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_failure_of_the_call() -> None:
+    class Stray(AgentMiddleware):
+        async def on_acting(
+            self, agent: Any, input_kwargs: dict[str, Any], next_handler: Handler
+        ) -> AsyncIterator[ToolChunk]:
+            raise asyncio.CancelledError
+            yield
+
+    talk = Talk(ScriptedModel(call("echo", '{"x":"a"}'), text("Done")), tools=[echo], middlewares=[Stray()])
+
+    message = await talk.say("hi")
+
+    assert [event.state for event in talk.of(ev.ToolResultEnd)] == ["error"]
+    assert message.finished_reason == "completed"

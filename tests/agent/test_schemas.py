@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
@@ -185,7 +185,7 @@ def test_a_parameter_may_be_called_anything():
 
 
 def test_a_default_that_is_not_json_is_known_to_the_function_alone():
-    def wait(until: Any = object(), names: list[str] = ["a"]) -> None: ...  # noqa: B006
+    def wait(until: Any = object(), names: list[str] = ["a"]) -> None: ...  # noqa: B006, B008
 
     signature = Signature(wait)
 
@@ -253,6 +253,7 @@ def test_what_cannot_be_converted_is_told_with_its_path():
         optional={"when": st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat), "note": st.none() | st.text()},
     )
 )
+@settings(deadline=None)
 def test_what_matches_the_schema_can_be_converted(arguments):
     def take(
         text: str, number: float, flags: list[bool], when: datetime | None = None, note: str | None = None
