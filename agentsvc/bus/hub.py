@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from agentsvc.bus import keys
 from agentsvc.domain.ids import SessionId
@@ -177,18 +177,26 @@ class Hub:
         async with self._changing:
             channel = self._channels.get(name)
             if channel is None:
-                channel = self._channels[name] = _Channel()
-                await self._subscriber.subscribe(name)
+                channel = _Channel()
+                self._channels[name] = channel
+                await self._subscribe(name)
             channel.subscriptions.add(subscription)
             if self._closed:
                 subscription.end()
             return channel
 
+    async def _subscribe(self, name: bytes) -> None:
+        try:
+            await self._subscriber.subscribe(name)
+        except Unreachable:
+            del self._channels[name]
+            raise
+
     async def _leave(self, name: bytes, channel: _Channel) -> None:
         async with self._changing:
             if not channel.subscriptions and self._channels.get(name) is channel:
                 del self._channels[name]
-                if not self._closed:
+                with suppress(Unreachable):
                     await self._subscriber.unsubscribe(name)
 
     async def _listen(self) -> None:

@@ -182,7 +182,13 @@ class Subscriber:
         await self._settled(lambda: self._pubsub.subscribe(*channels))
 
     async def unsubscribe(self, *channels: bytes) -> None:
-        await self._settled(lambda: self._pubsub.unsubscribe(*channels))
+        """Hear these no more, also after the connection was made again."""
+        try:
+            await self._settled(lambda: self._pubsub.unsubscribe(*channels))
+        finally:
+            for channel in channels:  # the client would do it when it reads the answer, but the answers are read here
+                self._pubsub.channels.pop(channel, None)
+                self._pubsub.pending_unsubscribe_channels.discard(channel)
 
     async def listen(self) -> tuple[bytes, bytes, bytes]:
         """The next thing heard: kind (``message``, ``subscribe``, ``unsubscribe``), channel, payload.

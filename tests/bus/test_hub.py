@@ -1,10 +1,15 @@
 """Live events reach every subscriber of the process once and in order, or the subscriber knows that it missed some."""
 
+from collections.abc import Awaitable, Callable
+
+import pytest
 import redis.asyncio as aioredis
 
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.hub import HEARTBEAT, Hub, Subscription, frame
 from agentsvc.bus.leases import Entry, Grant
+from agentsvc.domain.ids import SessionId
+from agentsvc.kv.errors import Unreachable
 from tests.bus.conftest import SESSION, Say
 from tests.bus.test_leases import happen, held
 from tests.conftest import Until
@@ -103,3 +108,43 @@ async def test_an_idle_stream_hears_a_heartbeat(bus: RedisMessageBus) -> None:
             assert await next_of(live, 0) == (0, HEARTBEAT)
     finally:
         await hub.close()
+
+
+async def test_a_session_that_nobody_hears_any_more_is_not_subscribed_to(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    async with aioredis.Redis.from_url(redis_url) as admin:
+
+        async def channels() -> set[bytes]:
+            return set(await admin.execute_command("PUBSUB", "CHANNELS", "{s:*"))
+
+        async with bus.hub.join(SESSION):
+            assert await channels() == {b"{s:s1}"}
+        await until(lambda: _empty(channels), "the channel is left")
+        async with bus.hub.join(SessionId("s2")) as other:
+            await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await until(lambda: other.lost, "the connection is there again")
+
+            assert await channels() == {b"{s:s2}"}
+
+
+async def _empty(channels: Callable[[], Awaitable[set[bytes]]]) -> bool:
+    return not await channels()
+
+
+async def test_a_subscription_that_failed_can_be_tried_again(bus: RedisMessageBus, redis_url: str) -> None:
+    subscriber = bus.hub._subscriber
+    send, failures = subscriber.subscribe, [Unreachable("gone")]
+
+    async def subscribe(*names: bytes) -> None:
+        if failures:
+            raise failures.pop()
+        await send(*names)
+
+    subscriber.subscribe = subscribe  # type: ignore[method-assign]
+
+    with pytest.raises(Unreachable):
+        async with bus.hub.join(SESSION):
+            pass
+    async with bus.hub.join(SESSION) as live:
+        assert not live.lost

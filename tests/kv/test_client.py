@@ -1,0 +1,111 @@
+"""Commands share round trips, keep their order, survive a lost connection, and never hand out somebody else's reply."""
+
+import asyncio
+
+import pytest
+import redis.asyncio as aioredis
+
+from agentsvc.bus.notes import NOTE
+from agentsvc.kv.client import Redis
+from agentsvc.kv.errors import Refused, Unreachable
+from tests.conftest import Until
+
+
+async def test_each_caller_gets_its_own_reply(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        replies = await asyncio.gather(*(redis.run("ECHO", number) for number in range(1000)))
+
+    assert replies == [str(number).encode() for number in range(1000)]
+
+
+async def test_many_callers_share_a_round_trip(redis_url: str) -> None:
+    async with Redis(redis_url) as redis, aioredis.Redis.from_url(redis_url) as admin:
+        await redis.run("PING")
+        before = (await admin.info("stats"))["total_reads_processed"]
+
+        await asyncio.gather(*(redis.run("PING") for _ in range(200)))
+
+        reads = (await admin.info("stats"))["total_reads_processed"] - before
+    assert reads < 20
+
+
+async def test_several_commands_are_carried_out_in_order(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        replies = await redis.all(
+            ("SET", "k", "1", "EX", 60), ("INCR", "k"), ("GET", "k"), ("DEL", "k"), ("EXISTS", "k")
+        )
+
+    assert replies == [b"OK", 2, b"2", 1, 0]
+
+
+async def test_an_error_is_the_callers_alone(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        good, bad = await asyncio.gather(redis.run("PING"), redis.run("NONSENSE"), return_exceptions=True)
+
+    assert good == b"PONG"
+    assert isinstance(bad, Refused)
+
+
+async def test_a_script_that_the_server_has_forgotten_is_told_again(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        await redis.call(NOTE, ("{q:0}:test",), ("a",))
+        await redis.run("SCRIPT", "FLUSH")
+
+        _, added = await redis.all(("PING",), redis.evalsha(NOTE, ("{q:0}:test",), ("b",)))
+
+        assert added == 1
+        await redis.run("DEL", "{q:0}:test")
+
+
+async def test_a_killed_connection_costs_nobody_a_reply(redis_url: str) -> None:
+    async with Redis(redis_url) as redis, aioredis.Redis.from_url(redis_url) as admin:
+
+        async def ask(number: int) -> bytes:
+            reply: bytes = await redis.run("ECHO", number)
+            return reply
+
+        asked = []
+        for round_ in range(20):
+            asked += [asyncio.create_task(ask(round_ * 50 + number)) for number in range(50)]
+            await asyncio.sleep(0)
+            await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        replies = await asyncio.gather(*asked)
+
+    assert replies == [str(number).encode() for number in range(1000)]
+
+
+async def test_a_server_that_stays_away_is_unreachable_and_then_there_again(until: Until) -> None:
+    listening = asyncio.Event()
+
+    async def close_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        listening.set()
+        writer.close()
+
+    async with await asyncio.start_server(close_at_once, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Redis(f"redis://127.0.0.1:{port}", patience=0.2) as redis:
+            with pytest.raises(Unreachable):
+                await redis.run("PING")
+
+    assert listening.is_set()
+
+
+async def test_a_caller_that_gives_up_leaves_the_others_their_replies(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        leaving = asyncio.create_task(redis.run("ECHO", "leaving"))
+        staying = asyncio.create_task(redis.run("ECHO", "staying"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+
+        assert await staying == b"staying"
+        assert await redis.run("ECHO", "later") == b"later"
+
+
+async def test_what_blocks_on_the_server_holds_up_nobody(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        waiting = asyncio.create_task(redis.wait("BLPOP", "list", 5))
+        assert await redis.run("PING") == b"PONG"
+
+        await redis.run("RPUSH", "list", "there")
+
+        assert await waiting == [b"list", b"there"]
