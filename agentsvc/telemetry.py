@@ -1,5 +1,6 @@
 """Logs: one line an entry, plain or JSON, with the request, user, session and run it belongs to, and no secrets."""
 
+import json
 import logging
 import sys
 from collections.abc import Generator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal, TextIO
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -34,7 +36,7 @@ class Context(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _NOTHING = Context()
 _context: ContextVar[Context] = ContextVar("telemetry", default=_NOTHING)
-_secrets: dict[str, None] = {}
+_secrets: dict[str, tuple[str, ...]] = {}
 
 
 def context() -> Context:
@@ -66,17 +68,25 @@ def secret(value: str) -> None:
     """Mask this value in all entries from now on. The newest 10,000 are known, each of 8 characters or more."""
     if len(value) >= _SHORTEST_SECRET:
         _secrets.pop(value, None)
-        _secrets[value] = None
+        _secrets[value] = spellings(value)
         if len(_secrets) > _MOST_SECRETS:
             del _secrets[next(iter(_secrets))]
 
 
 def masked(text: str) -> str:
     """The text without the secrets in it."""
-    for value in tuple(_secrets):
-        if value in text:
-            text = text.replace(value, MASK)
+    for forms in tuple(_secrets.values()):
+        for form in forms:
+            if form in text:
+                text = text.replace(form, MASK)
     return text
+
+
+def spellings(value: str) -> tuple[str, ...]:
+    """A value as it is, in JSON, in the JSON of those who escape slashes, and in a URL; what is the same once."""
+    escaped = json.dumps(value, ensure_ascii=False)[1:-1]
+    in_url = quote(value, safe="", errors="surrogatepass")
+    return tuple(dict.fromkeys((value, escaped, escaped.replace("/", "\\/"), in_url)))
 
 
 def configure(level: Level = "info", form: Form = "plain", stream: TextIO | None = None) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+from urllib.parse import quote
 
 import pytest
 
@@ -126,3 +127,14 @@ def test_the_level_counts_and_chatty_libraries_only_warn(written):
 
     assert stream.getvalue().count("\n") == 1
     assert "worker is gone" in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_a_secret_is_masked_however_it_is_written(written, form):
+    stream, value = written(form=form), 'sk-/"\\+=4713'
+    telemetry.secret(value)
+
+    log.info("%s %s %s %s", value, json.dumps(value), json.dumps(value).replace("/", "\\/"), quote(value, safe=""))
+
+    assert "4713" not in stream.getvalue()
+    assert stream.getvalue().count(telemetry.MASK) == 4

@@ -1,18 +1,18 @@
 """What can go wrong, as classes: the class is the status, the code and the message.
 
-    AgentServiceError 500
-    ├── BadRequest 400
-    ├── Unauthorized 401
-    ├── Forbidden 403
-    ├── NotFound 404
-    ├── Conflict 409
-    │   ├── VersionConflict
-    │   └── SessionBusy
-    ├── TooLarge 413
-    ├── Invalid 422
-    ├── ModelError                a provider failed; becomes the end of a reply, never an answer of ours
-    ├── LeaseLost                 somebody else writes this session now
-    └── Unavailable 503
+AgentServiceError 500
+├── BadRequest 400
+├── Unauthorized 401
+├── Forbidden 403
+├── NotFound 404
+├── Conflict 409
+│   ├── VersionConflict
+│   └── SessionBusy
+├── TooLarge 413
+├── Invalid 422
+├── ModelError                a provider failed; becomes the end of a reply, never an answer of ours
+├── LeaseLost                 somebody else writes this session now
+└── Unavailable 503
 """
 
 from typing import ClassVar

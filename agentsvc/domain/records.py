@@ -32,9 +32,7 @@ class Page(Struct, Generic[T], frozen=True, kw_only=True):
 
 def changed(changes: Struct) -> dict[str, Any]:
     """The fields that were sent."""
-    return {
-        name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not UNSET
-    }
+    return {name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not UNSET}
 
 
 def replaced(record: S, changes: Struct) -> S:

@@ -19,6 +19,7 @@ from aiohttp.resolver import ThreadedResolver
 from msgspec import Struct
 from yarl import URL
 
+from agentsvc import telemetry
 from agentsvc.domain.errors import ModelError
 from agentsvc.domain.messages import ErrorType
 from agentsvc.models.addresses import AddressGuard, AddressRefused, refusal
@@ -197,7 +198,8 @@ def endpoint(base_url: str, path: str) -> str:
 
 def mask(text: str, secrets: tuple[str, ...]) -> str:
     for secret in filter(None, secrets):
-        text = text.replace(secret, _MASK)
+        for form in telemetry.spellings(secret):
+            text = text.replace(form, _MASK)
     return text
 
 
@@ -271,5 +273,7 @@ def _classified(error: _Broken) -> ModelError:
     if isinstance(error, aiohttp.ClientSSLError):
         return ModelError("connection", f"TLS failed: {error}")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
-        return ModelError("upstream", f"not HTTP: {error.message}")
-    return _Transient("connection", str(error) or type(error).__name__)
+        # After the colon the provider is quoted, and nobody knows what it said.
+        return ModelError("upstream", f"not HTTP: {error.message.partition(':')[0]}")
+    words = str(error) if isinstance(error, OSError) else ""
+    return _Transient("connection", words or type(error).__name__)

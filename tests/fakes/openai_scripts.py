@@ -158,7 +158,8 @@ def _ending(settings: Mapping[str, str], n: int) -> list[Step]:
 
 def _calls(settings: Mapping[str, str]) -> Calls:
     arguments = unquote(settings.get("args", "{}"))
-    return Calls([Call(settings["tool"], arguments) for _ in range(int(settings.get("calls", 1)))])
+    names = settings["tool"].split(",") * int(settings.get("calls", 1))
+    return Calls([Call(name, arguments) for name in names])
 
 
 def _text(message: Mapping[str, Any]) -> str:

@@ -24,8 +24,8 @@ when no script waits. Values are percent-encoded:
     text=Hi%20you this text instead, word by word
     d=0  f=0      milliseconds before each chunk, and before the first
     think=3       chunks of thought before it
-    tool=Name     the first turn calls this tool with args={…} (calls=2: twice, in parallel); the text comes after
-                  the result
+    tool=Name     the first turn calls this tool with args={…} (calls=2: twice, in parallel; tool=One,Other calls
+                  both); the text comes after the result
     finish=length the reason why it stopped
     prompt=10     the prompt tokens it reports
     hold=1        the end waits for release

@@ -1,0 +1,103 @@
+"""The service answers as its document says, whatever it is sent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from agentsvc.app import create_app
+from agentsvc.settings import Settings
+from tests.redis_server import redis_server
+from tests.service import serving
+
+DOCUMENT: Any = create_app(settings=Settings()).openapi_schema.to_schema()
+OPERATIONS: dict[str, Any] = {
+    operation.definition.raw["operationId"]: operation
+    for operation in (found.ok() for found in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations())
+}
+CHECKS: list[Any] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+# The same examples each time: what fails here fails there.
+FEW = settings(
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with redis_server() as redis_url, serving(redis_url) as service:
+        anyio.run(service.ready)
+        yield service.url
+
+
+@pytest.fixture
+def ids(url: str) -> dict[str, str]:
+    """One of everything."""
+    data = {"type": "openai_credential", "api_key": "sk-test", "base_url": "http://127.0.0.1:9/v1"}
+    found: dict[str, str] = made(url, "/credential/", {"data": data}) | made(url, "/agent/", {"name": "Bob"})
+    return found | made(url, "/sessions/", {"agent_id": found["agent_id"]})
+
+
+def made(url: str, path: str, body: Any) -> dict[str, str]:
+    answer = requests.post(url + path, json=body, headers={"x-user-id": "ada"}, timeout=5)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, str] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_answer_is_one_that_the_document_names(url: str, ids: dict[str, str], name: str, mode: GenerationMode):
+    operation = OPERATIONS[name]
+
+    @FEW
+    @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
+    def holds(case: Case, known: bool) -> None:
+        if known:
+            point_at(case, ids)
+        check(case, url)
+
+    holds()
+
+
+def point_at(case: Case, ids: dict[str, str]) -> None:
+    """Name what there is, wherever the case names something."""
+    for place in (case.path_parameters, case.query, case.body):
+        if isinstance(place, dict):
+            place.update({name: value for name, value in ids.items() if name in place})
+
+
+def check(case: Case, url: str) -> None:
+    """A stream is left as soon as it has begun."""
+    sent = case.as_transport_kwargs(base_url=url, headers={"x-user-id": "ada"})
+    with requests.request(**sent, stream=True, timeout=5) as answer:
+        if answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream"):
+            assert case.operation.definition.raw["operationId"] == "stream_session"
+            assert next(answer.iter_lines()).startswith((b":", b"id: ", b"data: "))
+        else:
+            case.validate_response(answer, checks=CHECKS)

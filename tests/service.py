@@ -1,0 +1,332 @@
+"""The service as clients meet it: real processes on a real socket, and the few calls that every story begins with."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import msgspec
+
+from agentsvc.domain.events import (
+    STREAM_RESUMED,
+    Custom,
+    Event,
+    ReplyEnd,
+    ReplyStart,
+    TextBlockDelta,
+    Unknown,
+    decode_event,
+)
+from agentsvc.domain.fold import Fold
+from agentsvc.domain.messages import Msg
+from tests.conftest import wait_until
+
+KEY = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="  # 32 bytes, base64; good for nothing else
+
+# Headers of a request that takes a connection of its own, so that any worker may answer it.
+ANEW = {"connection": "close"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Service:
+    """A running ``agentsvc serve``; what it says is in ``log``."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, redis_url: str, workers: int) -> None:
+        self.redis_url = redis_url
+        self.workers = workers
+        self.process = process
+        self.port = port
+        self.log = log
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    async def ready(self, within: float = 20) -> None:
+        async with httpx.AsyncClient(base_url=self.url, timeout=2, trust_env=False) as client:
+
+            async def healthy() -> bool:
+                assert self.process.poll() is None, f"the service ended: {self.said()}"
+                with suppress(httpx.TransportError):
+                    return (await client.get("/health/ready")).status_code == 200
+                return False
+
+            await wait_until(healthy, "the service is ready", within=within)
+
+    def kill(self) -> None:
+        """SIGKILL to the whole service: nothing of it says another word."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, within: float = 15) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.process.wait(within)
+
+
+@contextmanager
+def serving(
+    redis_url: str,
+    *arguments: str,
+    workers: int = 1,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = (sys.executable, "-m", "agentsvc"),
+) -> Generator[Service]:
+    """A service on this Redis, in a process group of its own, ended with the block."""
+    port = port or free_port()
+    with tempfile.TemporaryDirectory(prefix="agentsvc-", ignore_cleanup_errors=True) as directory:
+        log = Path(directory) / "log"
+        command = [
+            *program,
+            "serve",
+            *("--port", str(port), "--workers", str(workers)),
+            *("--data-dir", directory, "--redis-url", redis_url),
+            *arguments,
+        ]
+        variables = {
+            **os.environ,
+            "AGENTSVC_SECRET_KEYS": KEY,
+            "AGENTSVC_ALLOW_PRIVATE": "model=127.0.0.1",
+            **(environment or {}),
+        }
+        with (
+            log.open("wb") as sink,
+            subprocess.Popen(command, stdout=sink, stderr=sink, env=variables, process_group=0) as process,
+        ):
+            service = Service(process, port, log, redis_url, workers)
+            try:
+                yield service
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    try:
+                        process.wait(15)
+                    except subprocess.TimeoutExpired:
+                        service.kill()
+                        raise
+
+
+class User:
+    """One user and what they do most."""
+
+    def __init__(self, client: httpx.AsyncClient, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
+        headers = {"x-user-id": self.name, **more.pop("headers", {})}
+        content = {} if body is None else {"json": body}
+        return await self.client.request(method, path, headers=headers, **content, **more)
+
+    async def made(self, path: str, body: Any) -> Any:
+        answer = await self.ask("POST", path, body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def agent(self, **fields: Any) -> str:
+        return str((await self.made("/agent/", {"name": "Bob", **fields}))["agent_id"])
+
+    async def credential(self, model_url: str, key: str = "sk-test") -> str:
+        data = {"type": "openai_credential", "api_key": key, "base_url": model_url}
+        return str((await self.made("/credential/", {"data": data}))["credential_id"])
+
+    async def session(self, agent_id: str, credential_id: str | None = None, **fields: Any) -> "Conversation":
+        """With a credential the scripted OpenAI server answers."""
+        if credential_id is not None:
+            fields["chat_model_config"] = {
+                "type": "openai_credential",
+                "credential_id": credential_id,
+                "model": "scripted",
+                "parameters": {},
+            }
+        made = await self.made("/sessions/", {"agent_id": agent_id, **fields})
+        return Conversation(self, agent_id, str(made["session_id"]))
+
+    async def conversation(self, model_url: str) -> "Conversation":
+        """A session with an agent and a credential of its own."""
+        return await self.session(await self.agent(), await self.credential(model_url))
+
+
+def message(text: str, **fields: Any) -> dict[str, Any]:
+    return {"name": "user", "role": "user", "content": [{"type": "text", "text": text}], **fields}
+
+
+class Away(Exception):
+    """The service says that a part of it is not there now."""
+
+
+class Conversation:
+    """One session of one user."""
+
+    def __init__(self, user: User, agent_id: str, session_id: str) -> None:
+        self.user = user
+        self.agent_id = agent_id
+        self.session_id = session_id
+
+    def path(self, rest: str = "") -> str:
+        return f"/sessions/{self.session_id}{rest}?agent_id={self.agent_id}"
+
+    async def say(self, given: Any, **headers: str) -> httpx.Response:
+        """``given`` is a text, or the whole input."""
+        body = {
+            "agent_id": self.agent_id,
+            "session_id": self.session_id,
+            "input": message(given) if isinstance(given, str) else given,
+        }
+        return await self.user.ask("POST", "/chat/", body, headers=headers)
+
+    async def told(self, given: Any) -> str:
+        """Say it, and expect that it is accepted: the run id."""
+        answer = await self.say(given)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["run_id"])
+
+    async def messages(self, **query: Any) -> list[Msg]:
+        answer = await self.user.ask("GET", self.path("/messages"), params={"agent_id": self.agent_id, **query})
+        assert answer.status_code == 200, answer.text
+        return msgspec.convert(answer.json()["messages"], list[Msg])
+
+    async def status(self) -> str:
+        return str((await self.user.ask("GET", self.path("/status"))).json()["status"])
+
+    async def idle(self, within: float = 15) -> None:
+        async def ended() -> bool:
+            return await self.status() == "idle"
+
+        await wait_until(ended, "the session is idle", within=within)
+
+    async def interrupt(self) -> httpx.Response:
+        return await self.user.ask("POST", self.path("/interrupt"))
+
+    @asynccontextmanager
+    async def stream(self, after: int | None = None, **headers: str) -> AsyncGenerator["Reader"]:
+        """The event stream, opened when the block begins."""
+        path = self.path("/stream") + ("" if after is None else f"&after={after}")
+        headers = {"x-user-id": self.user.name, **headers}
+        async with self.user.client.stream("GET", path, headers=headers, timeout=None) as response:
+            if response.status_code == 503:
+                raise Away
+            assert response.status_code == 200, await response.aread()
+            yield Reader(response)
+
+
+class Reader:
+    """Reads a stream event by event; ``seq`` is the last id that came."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.seq = 0
+        self.events: list[Event] = []
+        self.frames = self._frames()
+
+    async def _frames(self) -> AsyncGenerator[tuple[int | None, Event | Unknown]]:
+        seq: int | None = None
+        async for line in self.lines():
+            if line.startswith(b"id: "):
+                seq = int(line[4:])
+            elif line.startswith(b"data: "):
+                yield seq, decode_event(line[6:])
+                seq = None
+
+    async def lines(self) -> AsyncGenerator[bytes]:
+        """As they were sent. ``aiter_lines`` would also part them at characters that end no line of a stream."""
+        rest = b""
+        async for piece in self.response.aiter_bytes():
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line
+
+    async def next(self) -> Event:
+        """The next event; StopAsyncIteration when the stream has ended."""
+        seq, event = await anext(self.frames)
+        assert not isinstance(event, Unknown)
+        self.seq = seq if seq is not None else self.seq
+        self.events.append(event)
+        return event
+
+    async def until(self, kind: type[Any], within: float = 20) -> Any:
+        """The next event of this kind."""
+        with anyio.fail_after(within):
+            while True:
+                event = await self.next()
+                if isinstance(event, kind):
+                    return event
+
+    async def reply(self, within: float = 20) -> Msg:
+        """What the events up to the next ``REPLY_END`` say."""
+        await self.until(ReplyEnd, within)
+        return replies(self.events)[-1]
+
+    async def rest(self) -> list[Event]:
+        """What comes until the stream ends."""
+        before = len(self.events)
+        with suppress(StopAsyncIteration):
+            while True:
+                await self.next()
+        return self.events[before:]
+
+
+def replies(events: Sequence[Event]) -> list[Msg]:
+    """The messages that a client makes of a stream."""
+    folds: list[Fold] = []
+    for event in events:
+        if isinstance(event, ReplyStart):
+            if not folds or folds[-1].reply_id != event.reply_id:
+                folds.append(Fold.start(event))
+        elif folds and isinstance(event, Custom):
+            folds[-1].apply(event)
+        else:
+            for fold in folds:
+                fold.apply(event)
+    return [fold.message() for fold in folds]
+
+
+def words_in(events: Sequence[Event]) -> int:
+    """How many words have come, however they were parted into deltas: each ends with a space."""
+    return sum(event.delta.count(" ") for event in events if isinstance(event, TextBlockDelta))
+
+
+async def followed(talk: Conversation, ends: int = 1, after: int = 0, within: float = 40) -> list[Event]:
+    """The events of so many replies, by a client that comes back with its cursor whenever it is cut off."""
+    events: list[Event] = []
+    with anyio.fail_after(within):
+        while sum(isinstance(event, ReplyEnd) for event in events) < ends:
+            with suppress(httpx.TransportError, StopAsyncIteration, Away):
+                await _follow(talk, events, ends, after)
+    return events
+
+
+async def _follow(talk: Conversation, events: list[Event], ends: int, after: int) -> None:
+    async with talk.stream(after=int(events[-1].id) if events else after) as stream:
+        greeting = await stream.next()
+        assert isinstance(greeting, Custom)
+        assert greeting.name == STREAM_RESUMED, greeting
+        while sum(isinstance(event, ReplyEnd) for event in events) < ends:
+            events.append(await stream.next())
+
+
+@asynccontextmanager
+async def user_of(service: Service, name: str = "ada") -> AsyncGenerator[User]:
+    """Without a limit on connections: a test may hold hundreds of streams."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
+    async with httpx.AsyncClient(base_url=service.url, timeout=30, trust_env=False, limits=limits) as client:
+        yield User(client, name)
