@@ -21,6 +21,7 @@ AnyRequest = Request[Any, Any, Any]
 UserId = NamedDependency[OwnerId]
 
 _KEY = "agentsvc.user_id"
+_EXPIRES = "agentsvc.expires"
 _LONGEST = 256
 
 
@@ -30,12 +31,14 @@ class Auth:
 
     ``user_id`` is given the request and returns the id of who sent it; it may be async, and must not block. It raises
     ``Unauthorized`` or Litestar's ``NotAuthorizedException``. ``scheme`` is what the OpenAPI document says about it,
-    under ``name``.
+    under ``name``. ``expires`` is given the same request and says until when it holds, in Unix seconds: a stream ends
+    then.
     """
 
     user_id: Callable[[AnyRequest], str | Awaitable[str]]
     scheme: SecurityScheme | None = None
     name: str = "user"
+    expires: Callable[[AnyRequest], float | None] | None = None
 
 
 def user_of_header(request: AnyRequest) -> str:
@@ -69,9 +72,11 @@ class Identity(ASGIMiddleware):
         self._auth = auth
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        told = self._auth.user_id(Request(scope, receive, send))
+        request = AnyRequest(scope, receive, send)
+        told = self._auth.user_id(request)
         owner = checked(await told if inspect.isawaitable(told) else told)
         scope["state"][_KEY] = owner
+        scope["state"][_EXPIRES] = self._auth.expires(request) if self._auth.expires is not None else None
         with telemetry.bound(user=owner):
             await next_app(scope, receive, send)
 
@@ -90,3 +95,9 @@ def checked(user_id: str) -> OwnerId:
 def user_id(request: AnyRequest) -> OwnerId:
     """The dependency of that name."""
     return OwnerId(request.scope["state"][_KEY])
+
+
+def expires(request: AnyRequest) -> float | None:
+    """When the identity of this request ends, in Unix seconds."""
+    when: float | None = request.scope["state"][_EXPIRES]
+    return when

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, cast
@@ -18,7 +19,7 @@ from agentsvc.domain.errors import Invalid, Problem
 from agentsvc.domain.events import Event
 from agentsvc.domain.ids import AgentId, SessionId
 from agentsvc.http.documents import of_owner
-from agentsvc.http.identity import UserId
+from agentsvc.http.identity import AnyRequest, UserId, expires
 from agentsvc.services.streams import Streams
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,18 @@ _EVENTS = ResponseSpec(
 
 
 class EventStream(ASGIResponse):
-    """Sends frames as they come, until there are no more or the client has gone.
+    """Sends frames as they come, until there are no more, the client has gone or its identity has expired.
 
-    Cancelled once, not at every await, when the client goes: what the source holds is let go in peace.
+    Cancelled once, not at every await, when it ends early: what the source holds is let go in peace.
     """
 
     _should_set_content_length = False
 
-    def __init__(self, frames: AsyncGenerator[bytes]) -> None:
+    def __init__(self, frames: AsyncGenerator[bytes], expires: float | None = None) -> None:
         super().__init__(media_type="text/event-stream", headers=_HEADERS)
         self._frames = frames
+        self._left = None if expires is None else max(expires - time.time(), 0.0)
+        self._expired = False
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         reader = asyncio.current_task()
@@ -55,15 +58,23 @@ class EventStream(ASGIResponse):
             if reader is not None:
                 reader.cancel()
 
+        def expire() -> None:
+            self._expired = True
+            leave(gone)
+
         gone.add_done_callback(leave)
+        timer = None if self._left is None else asyncio.get_running_loop().call_later(self._left, expire)
         try:
             await self._send_all(send)
         except asyncio.CancelledError:
-            if not gone.done() or reader is None or reader.uncancel():
+            if not (gone.done() or self._expired) or reader is None or reader.uncancel():
                 raise
         finally:
+            if timer is not None:
+                timer.cancel()
             gone.remove_done_callback(leave)
             gone.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_all(self, send: Send) -> None:
         try:
@@ -72,7 +83,6 @@ class EventStream(ASGIResponse):
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
         except ConnectionError as error:  # too late for a 503: the client comes back and says where it was
             log.warning("a stream was broken off: %s", error)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -93,6 +103,7 @@ class StreamController(Controller):
     async def stream(
         self,
         *,
+        request: AnyRequest,
         user_id: UserId,
         streams: NamedDependency[Streams],
         session_id: FromPath[SessionId],
@@ -115,7 +126,7 @@ class StreamController(Controller):
         event that it names. A stream that was cut off is taken up with the `id` of the last event that arrived.
         """
         cursor = after if last_event_id is None else _seq(last_event_id)
-        return EventStream(await streams.open(user_id, session_id, agent_id, cursor))
+        return EventStream(await streams.open(user_id, session_id, agent_id, cursor), expires(request))
 
 
 def _seq(event_id: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 from litestar import Litestar
 
 from agentsvc.app import create_app
+from agentsvc.http.identity import Auth
 from agentsvc.http.stream import EventStream
 from agentsvc.plugin import AgentServicePlugin
+from agentsvc.settings import Settings
 from tests.http.conftest import DEMO, said
 from tests.http.serving import served
 
@@ -224,3 +227,18 @@ async def until_reply_end(frames: AsyncIterator[str]) -> AsyncGenerator[tuple[st
             yield lines["id"], event
             if event["type"] == "REPLY_END":
                 return
+
+
+async def test_a_stream_ends_cleanly_when_the_identity_of_its_reader_does(settings: Settings):
+    auth = Auth(lambda request: request.headers["x-user-id"], expires=lambda _: time.time() + 0.2)
+    app = create_app(settings=settings, auth=auth)
+    async with served(app) as url, httpx.AsyncClient(base_url=url, headers=ADA, trust_env=False, timeout=10) as client:
+        agent = (await client.post("/agent/", json={"name": "Ada's"})).json()["agent_id"]
+        session = (await client.post("/sessions/", json={"agent_id": agent})).json()["session_id"]
+        talk = Conversation(client, agent, session, app)
+
+        async with talk.stream() as response:
+            whole = await response.aread()
+
+        assert whole == b":\n\n"
+        assert await talk.subscribers() == 0
