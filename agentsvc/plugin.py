@@ -23,7 +23,7 @@ from agentsvc.domain.errors import Unavailable
 from agentsvc.http import problems
 from agentsvc.http.agents import AgentController, AgentSchemaController
 from agentsvc.http.attempts import attempt
-from agentsvc.http.bodies import Body
+from agentsvc.http.bodies import Body, HeardOut
 from agentsvc.http.chat import ChatController
 from agentsvc.http.credentials import CredentialController, CredentialSchemaController
 from agentsvc.http.documents import add_discriminators
@@ -123,6 +123,7 @@ class AgentServicePlugin(InitPlugin):
             },
             exception_handlers=problems.HANDLERS,
             middleware=[RequestIds(), *self._middlewares],
+            request_class=HeardOut,
             request_max_body_size=self._settings.max_body,
             dto=Body,
             return_dto=None,

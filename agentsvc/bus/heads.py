@@ -34,7 +34,7 @@ class Heads:
         self._redis = redis
 
     async def create(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId) -> None:
-        await self._redis.run("HSET", keys.SessionKeys(session_id).head, "owner", owner, "agent", agent_id)
+        await self._redis.run("HSET", keys.of_session(session_id).head, "owner", owner, "agent", agent_id)
 
     async def get(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId | None = None) -> Head:
         """Raises NotFound for a session that is somebody else's, or of another agent."""
@@ -47,17 +47,15 @@ class Heads:
         """The heads of several sessions in one round trip; None for each that is not there or not the owner's."""
         commands: list[Command] = []
         for session_id in session_ids:
-            names = keys.SessionKeys(session_id)
+            names = keys.of_session(session_id)
             commands.append(("HMGET", names.head, "owner", "agent", "worker", "status", "seq", "reply"))
             commands.append(("XLEN", names.inbox))
         replies = await self._redis.all(*commands) if commands else []
-        return [
-            _head(owner, fields, waiting) for fields, waiting in zip(replies[::2], replies[1::2], strict=True)
-        ]
+        return [_head(owner, fields, waiting) for fields, waiting in zip(replies[::2], replies[1::2], strict=True)]
 
     async def remove(self, session_id: SessionId) -> None:
         """Forget everything live of a session: its run stops at the next write, its streams end."""
-        names = keys.SessionKeys(session_id)
+        names = keys.of_session(session_id)
         await self._redis.call(
             _REMOVE,
             (

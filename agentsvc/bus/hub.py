@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from agentsvc.bus import keys
 from agentsvc.domain.ids import SessionId
@@ -14,6 +14,7 @@ from agentsvc.kv.errors import Unreachable
 log = logging.getLogger(__name__)
 
 HEARTBEAT = b":\n\n"
+_PATIENCE = 4.0  # seconds that a subscriber waits for Redis
 
 
 def frame(seq: int, event: bytes) -> bytes:
@@ -161,43 +162,38 @@ class Hub:
 
     @asynccontextmanager
     async def join(self, session_id: SessionId) -> AsyncGenerator[Subscription]:
-        """Hear a session from now on."""
-        name = keys.SessionKeys(session_id).channel.encode()
+        """Hear a session from now on. Raises Unreachable when Redis does not confirm it in time."""
+        name = keys.of_session(session_id).channel.encode()
         subscription = Subscription(self._limit)
-        channel = await self._enter(name, subscription)
         try:
-            await asyncio.shield(channel.open)
+            await self._enter(name, subscription)
             yield subscription
         finally:
-            channel.subscriptions.discard(subscription)
-            if not channel.subscriptions:
-                await asyncio.shield(self._leave(name, channel))
+            await asyncio.shield(self._leave(name, subscription))
 
-    async def _enter(self, name: bytes, subscription: Subscription) -> _Channel:
+    async def _enter(self, name: bytes, subscription: Subscription) -> None:
         async with self._changing:
             channel = self._channels.get(name)
             if channel is None:
-                channel = _Channel()
-                self._channels[name] = channel
-                await self._subscribe(name)
+                channel = self._channels[name] = _Channel()
+                await self._subscriber.subscribe(name)
             channel.subscriptions.add(subscription)
             if self._closed:
                 subscription.end()
-            return channel
-
-    async def _subscribe(self, name: bytes) -> None:
         try:
-            await self._subscriber.subscribe(name)
-        except Unreachable:
-            del self._channels[name]
-            raise
+            await asyncio.wait_for(asyncio.shield(channel.open), _PATIENCE)
+        except TimeoutError:
+            raise Unreachable("live events are interrupted") from None
 
-    async def _leave(self, name: bytes, channel: _Channel) -> None:
+    async def _leave(self, name: bytes, subscription: Subscription) -> None:
         async with self._changing:
-            if not channel.subscriptions and self._channels.get(name) is channel:
+            channel = self._channels.get(name)
+            if channel is None:
+                return
+            channel.subscriptions.discard(subscription)
+            if not channel.subscriptions:
                 del self._channels[name]
-                with suppress(Unreachable):
-                    await self._subscriber.unsubscribe(name)
+                await self._subscriber.unsubscribe(name)
 
     async def _listen(self) -> None:
         while True:

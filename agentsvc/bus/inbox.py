@@ -41,7 +41,7 @@ class Inbox:
 
         The session is noted first, so that the janitor finds what was kept but never announced to the queue.
         """
-        names = keys.SessionKeys(request.session_id)
+        names = keys.of_session(request.session_id)
         noted = keys.accepting(keys.shard_of(request.session_id, self._shards))
         words: list[str | bytes] = [request.owner, request.agent_id, request.run_id, encode_input(data)]
         for message in messages:
@@ -56,7 +56,7 @@ class Inbox:
 
     async def waiting(self, session_id: SessionId) -> list[tuple[bytes, bytes]]:
         """Entry ids and inputs, oldest first; for the holder of the lease."""
-        entries = await self._redis.run("XRANGE", keys.SessionKeys(session_id).inbox, "-", "+")
+        entries = await self._redis.run("XRANGE", keys.of_session(session_id).inbox, "-", "+")
         return [(entry, fields[1]) for entry, fields in entries]
 
     async def interrupt(self, request: RunRequest, closing: Input) -> Accepted | None:
@@ -64,7 +64,7 @@ class Inbox:
 
         Raises NotFound as ``accept`` does.
         """
-        names = keys.SessionKeys(request.session_id)
+        names = keys.of_session(request.session_id)
         reply = await self._redis.call(
             _INTERRUPT,
             (names.head, names.inbox),

@@ -18,6 +18,7 @@ messages: the log and the head repair it.
 """
 
 import zlib
+from functools import lru_cache
 from urllib.parse import quote
 
 GROUP = "workers"
@@ -51,6 +52,10 @@ class SessionKeys:
         self.messages = tag + ":messages"
         self.order = tag + ":order"
         self.accepted = tag + ":accepted"
+
+
+of_session = lru_cache(maxsize=8192)(SessionKeys)
+"""The keys of a session: made once, since every write needs them."""
 
 
 def shard_of(session_id: str, shards: int) -> int:

@@ -70,7 +70,7 @@ class Leases:
 
     async def take(self, session_id: SessionId, worker: str, run_id: RunId) -> Grant | Busy | None:
         """The lease, if something is to be done; None when the session is idle or gone."""
-        names = keys.SessionKeys(session_id)
+        names = keys.of_session(session_id)
         reply = await self._redis.call(
             _TAKE,
             (names.head, names.inbox, names.state, names.context),
@@ -91,7 +91,7 @@ class Leases:
 
         Safe to repeat. Raises LeaseLost when somebody else has taken the session, or it is gone.
         """
-        names = keys.SessionKeys(session_id)
+        names = keys.of_session(session_id)
         messages = [word for pair in entry.messages for word in pair]
         reply = await self._redis.call(
             _WRITE,
@@ -132,7 +132,7 @@ class Leases:
         """Prolong many leases in one round trip: for each, whether a stop was asked for; None when it is lost."""
         replies = await self._redis.all(
             *(
-                self._redis.evalsha(_RENEW, (keys.SessionKeys(session).head,), (fence, self._lease_ms))
+                self._redis.evalsha(_RENEW, (keys.of_session(session).head,), (fence, self._lease_ms))
                 for session, fence in held
             )
         )
@@ -143,7 +143,7 @@ class Leases:
 
         The status ``running`` hands an unfinished run over. Raises LeaseLost.
         """
-        names = keys.SessionKeys(session_id)
+        names = keys.of_session(session_id)
         reply = await self._redis.call(_RELEASE, (names.head, names.inbox), (fence, status))
         if reply == 0:
             raise LeaseLost(f"session {session_id}: fence {fence}")

@@ -22,12 +22,12 @@ class Log:
 
     async def read(self, session_id: SessionId, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Up to ``limit`` events after a seq: seq and JSON, in order."""
-        key = keys.SessionKeys(session_id).log
+        key = keys.of_session(session_id).log
         entries = await self._redis.run("XRANGE", key, f"({after}-0", "+", "COUNT", limit)
         return [(int(entry[:-2]), fields[1]) for entry, fields in entries]
 
     async def bounds(self, session_id: SessionId) -> Bounds:
-        names = keys.SessionKeys(session_id)
+        names = keys.of_session(session_id)
         first, seq = await self._redis.all(("XRANGE", names.log, "-", "+", "COUNT", 1), ("HGET", names.head, "seq"))
         latest = int(seq or 0)
         return Bounds(int(first[0][0][:-2]) if first else latest + 1, latest)

@@ -16,6 +16,10 @@ from agentsvc.kv.scripts import Script
 
 _PUSH = Script("agentsvc.bus", "push")
 _DONE = Script("agentsvc.bus", "done")
+_FORGET = Script("agentsvc.bus", "forget")
+
+_AT_ONCE = 64  # stale claims a round trip
+_START = b"0-0"
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +62,17 @@ class Queue:
         )
         return await self._tickets(shard, heard[0][1] if heard else [], reclaimed=False)
 
-    async def reclaim(self, shard: int, worker: str, idle_ms: int, limit: int = 64) -> list[Ticket]:
-        """Requests of workers that have not been heard of for ``idle_ms``."""
-        reply = await self._redis.run(
-            "XAUTOCLAIM", keys.runs(shard), keys.GROUP, worker, idle_ms, "0", "COUNT", limit
-        )
-        return await self._tickets(shard, reply[1], reclaimed=True)
+    async def reclaim(self, shard: int, worker: str, idle_ms: int) -> list[Ticket]:
+        """All requests of workers that have not been heard of for ``idle_ms``."""
+        tickets: list[Ticket] = []
+        place = _START
+        while True:  # a call looks only so far, and the claims of the living may fill all that it sees
+            place, entries, *_ = await self._redis.run(
+                *("XAUTOCLAIM", keys.runs(shard), keys.GROUP, worker, idle_ms, place, "COUNT", _AT_ONCE)
+            )
+            tickets += await self._tickets(shard, entries, reclaimed=True)
+            if place == _START:
+                return tickets
 
     async def touch(self, worker: str, tickets: list[Ticket]) -> None:
         """Say that these are still being worked on."""
@@ -85,18 +94,12 @@ class Queue:
 
     async def unannounced(self, seconds: float) -> list[RunRequest]:
         """Sessions that were noted for longer than that and may hold a message nobody was told of."""
-        return [
-            decode_note(note)
-            for notes in self._unannounced
-            for note in await notes.overdue(seconds)
-        ]
+        return [decode_note(note) for notes in self._unannounced for note in await notes.overdue(seconds)]
 
     async def forget(self, worker: str) -> None:
         """Remove this consumer, if nothing is pending for it."""
         for shard in range(self.shards):
-            pending = await self._redis.run("XPENDING", keys.runs(shard), keys.GROUP, "-", "+", 1, worker)
-            if not pending:
-                await self._redis.run("XGROUP", "DELCONSUMER", keys.runs(shard), keys.GROUP, worker)
+            await self._redis.call(_FORGET, (keys.runs(shard),), (keys.GROUP, worker))
 
     async def _tickets(self, shard: int, entries: list[Any], *, reclaimed: bool) -> list[Ticket]:
         tickets: list[Ticket] = []

@@ -17,7 +17,7 @@ class Transcripts:
 
         A message that is not there has nothing before it.
         """
-        names = keys.SessionKeys(session_id)
+        names = keys.of_session(session_id)
         end = -1
         if before is not None:
             rank = await self._redis.run("ZRANK", names.order, before)

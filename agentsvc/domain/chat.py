@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import NoneType
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from agentsvc.domain.decoding import is_object, parse, problems, refusal
+from agentsvc.domain.decoding import MOST_TOLD, is_object, parse, problems, refusal
 from agentsvc.domain.errors import Problem
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, RunId, SessionId
@@ -19,6 +20,7 @@ ChatInput = Msg | list[Msg] | UserConfirmResult | ExternalExecutionResult | None
 
 _SCHEME = re.compile(r"(https?|data|workspace):", re.IGNORECASE)
 _LONGEST_ID = 200
+_MOST_MESSAGES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ def decode_chat(body: bytes) -> ChatIn:
     if found:
         raise refusal(found)
     decoded: ChatInput = msgspec.convert(given, kind)
-    if refused := list(_refused(decoded)):
+    if refused := list(islice(_refused(decoded), MOST_TOLD)):
         raise refusal(refused)
     return ChatIn(agent_id=value["agent_id"], session_id=value["session_id"], input=decoded)
 
@@ -92,17 +94,25 @@ def _refused(given: ChatInput) -> Iterator[Problem]:
         case Msg():
             yield from _of_message(given, "input")
         case list():
-            ids = [message.id for message in given]
-            for position, message in enumerate(given):
-                yield from _of_message(message, f"input[{position}]")
-                if message.id in ids[:position]:
-                    yield Problem(f"input[{position}].id", "an earlier message of this input has the same id")
+            yield from _of_messages(given)
         case ExternalExecutionResult(execution_results=results):
             for position, result in enumerate(results):
                 output = result.output if isinstance(result.output, list) else []
                 yield from _of_blocks(output, f"input.execution_results[{position}].output")
         case UserConfirmResult() | None:
             pass
+
+
+def _of_messages(messages: list[Msg]) -> Iterator[Problem]:
+    if len(messages) > _MOST_MESSAGES:
+        yield Problem("input", f"expected at most {_MOST_MESSAGES} messages")
+        return
+    ids: set[str] = set()
+    for position, message in enumerate(messages):
+        yield from _of_message(message, f"input[{position}]")
+        if message.id in ids:
+            yield Problem(f"input[{position}].id", "an earlier message of this input has the same id")
+        ids.add(message.id)
 
 
 def _of_message(message: Msg, path: str) -> Iterator[Problem]:

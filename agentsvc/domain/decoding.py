@@ -13,7 +13,7 @@ from agentsvc.domain.errors import BadRequest, Invalid, Problem
 
 T = TypeVar("T")
 
-_MOST = 100  # problems told of one request
+MOST_TOLD = 100  # problems of one request
 _AT = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
 _OWN = re.compile(r"^([\w.\[\]]+): ")
 
@@ -43,12 +43,12 @@ def convert(value: Any, kind: type[T]) -> T:
 
 def refusal(found: list[Problem]) -> Invalid:
     """The error that says all of it."""
-    return Invalid("; ".join(f"{problem.path}: {problem.message}" for problem in found[:3]), tuple(found[:_MOST]))
+    return Invalid("; ".join(f"{problem.path}: {problem.message}" for problem in found[:3]), tuple(found[:MOST_TOLD]))
 
 
 def problems(value: Any, kind: Any, path: str = "") -> Iterator[Problem]:
     """What keeps ``value`` from being of this kind, field by field, as deep as it is made of structs and lists."""
-    return islice(_problems(value, kind, path), _MOST)
+    return islice(_problems(value, kind, path), MOST_TOLD)
 
 
 def _problems(value: Any, kind: Any, path: str) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
 
 _RETRY = {"retry-after": "1"}
+_LONGEST = 500  # characters of what may repeat a part of the request
 _MISSING = re.compile(r"Missing required (\w+) parameter '(.+?)' for path")
 
 AnyRequest = Request[Any, Any, Any]
@@ -47,9 +48,9 @@ def render(
         type=f"urn:agentsvc:problem:{code}",
         title=HTTPStatus(status).phrase,
         status=status,
-        detail=detail,
+        detail=detail[:_LONGEST],
         code=code,
-        errors=errors or UNSET,
+        errors=[Problem(each.path[:_LONGEST], each.message[:_LONGEST]) for each in errors or ()] or UNSET,
         version=UNSET if version is None else version,
     )
     return Response(problem, status_code=status, media_type=MEDIA_TYPE, headers=headers)

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, cast
 
+import hiredis
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -23,6 +24,7 @@ Command = Sequence[Arg]
 _LOST = (RedisConnectionError, RedisTimeoutError, OSError)
 _PASSING = (BusyLoadingError, MasterDownError, ReadOnlyError)
 _BATCH = 256  # commands a round trip
+_ANSWER_S = 5.0  # seconds until a batch is given up for lost
 
 
 def evalsha(script: Script, keys: Sequence[Arg], args: Sequence[Arg]) -> Command:
@@ -45,8 +47,8 @@ class Redis:
         self._queue: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
         self._sender: asyncio.Task[None] | None = None
         self._scripts: dict[str, Script] = {}
-        self._commands = _client(url, socket_timeout=5.0)
-        self._waiting = _client(url, socket_timeout=None)
+        self._commands = _client(url)
+        self._waiting = _client(url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,10 +147,18 @@ class Redis:
             pause = min(pause * 2, 0.5)
 
     async def _pipeline(self, commands: list[Command]) -> list[Any]:
-        pipe = self._commands.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command)
-        replies: list[Any] = await pipe.execute(raise_on_error=False)
+        packed = b"".join([hiredis.pack_command(tuple(command)) for command in commands])
+        pool = self._commands.connection_pool
+        async with asyncio.timeout(_ANSWER_S):
+            connection = await pool.get_connection()
+            try:
+                await connection.send_packed_command(packed)
+                replies = [await _reply(connection) for _ in commands]
+            except BaseException:
+                await connection.disconnect(nowait=True)  # what is still to come belongs to nobody
+                raise
+            finally:
+                await pool.release(connection)
         for place, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
                 replies[place] = await self._again(commands[place])
@@ -163,6 +173,13 @@ class Redis:
             return error
 
 
+async def _reply(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
 def _settle(answer: asyncio.Future[list[Any]], replies: list[Any]) -> None:
     for reply in replies:
         if isinstance(reply, RedisError):
@@ -172,52 +189,69 @@ def _settle(answer: asyncio.Future[list[Any]], replies: list[Any]) -> None:
 
 
 class Subscriber:
-    """Hears channels. Lost connections are made again and all channels subscribed again."""
+    """Hears channels over one connection, which only ``listen`` makes, reads and makes again.
+
+    So nobody who subscribes has to deal with a loss: what is wanted is said whenever there is a connection.
+    """
 
     def __init__(self, url: str) -> None:
-        self._client = _client(url, socket_timeout=None)
-        self._pubsub = self._client.pubsub()
+        self._client = _client(url)
+        self._connection: Any = None
+        self._channels: set[bytes] = set()
 
     async def subscribe(self, *channels: bytes) -> None:
-        await self._settled(lambda: self._pubsub.subscribe(*channels))
+        """Hear these from now on, or as soon as there is a connection; ``listen`` tells when."""
+        self._channels.update(channels)
+        await self._tell("SUBSCRIBE", channels)
 
     async def unsubscribe(self, *channels: bytes) -> None:
         """Hear these no more, also after the connection was made again."""
-        try:
-            await self._settled(lambda: self._pubsub.unsubscribe(*channels))
-        finally:
-            for channel in channels:  # the client would do it when it reads the answer, but the answers are read here
-                self._pubsub.channels.pop(channel, None)
-                self._pubsub.pending_unsubscribe_channels.discard(channel)
+        self._channels.difference_update(channels)
+        await self._tell("UNSUBSCRIBE", channels)
 
     async def listen(self) -> tuple[bytes, bytes, bytes]:
         """The next thing heard: kind (``message``, ``subscribe``, ``unsubscribe``), channel, payload.
 
-        A ``subscribe`` for a channel that was subscribed before says that the connection was lost in between.
+        A ``subscribe`` for a channel that was subscribed before says that the connection may have been lost in between.
+        Raises Unreachable, after which another call tries again.
         """
         try:
+            connection = self._connection or await self._connect()
             while True:
-                heard: list[Any] | None = await self._pubsub.parse_response(block=True)
-                if heard is not None and len(heard) >= 3:
+                heard: list[bytes] = await connection.read_response(disconnect_on_error=False)
+                if len(heard) >= 3:
                     return heard[0], heard[1], heard[2]
-        except _LOST as error:
+        except (*_LOST, RedisError) as error:
+            await self._disconnect()
             raise Unreachable(str(error)) from error
 
     async def aclose(self) -> None:
-        await self._pubsub.aclose()
+        await self._disconnect()
         await self._client.aclose()
 
-    async def _settled(self, send: Callable[[], Awaitable[Any]]) -> None:
-        try:
-            await send()
-        except _LOST as error:
-            raise Unreachable(str(error)) from error
+    async def _connect(self) -> Any:
+        self._connection = connection = await self._client.connection_pool.get_connection()
+        if self._channels:
+            await connection.send_command("SUBSCRIBE", *self._channels)
+        return connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+            await self._client.connection_pool.release(connection)
+
+    async def _tell(self, command: str, channels: Sequence[bytes]) -> None:
+        # A connection that is lost would be made again here, beside the one who reads from it.
+        if self._connection is not None and self._connection.is_connected:
+            with suppress(*_LOST):
+                await self._connection.send_command(command, *channels, check_health=False)
 
 
-def _client(url: str, *, socket_timeout: float | None) -> Any:
-    """A client that sends each command once and hands replies on as they are."""
+def _client(url: str) -> Any:
+    """A client that sends each command once, waits for its answer without an end, and hands it on as it is."""
     over_tcp = {} if url.startswith("unix:") else {"socket_connect_timeout": 5.0, "socket_keepalive": True}
     make: Any = cast("Any", aioredis.Redis).from_url
-    client = make(url, protocol=2, socket_timeout=socket_timeout, retry=Retry(NoBackoff(), 0), **over_tcp)
+    client = make(url, protocol=2, socket_timeout=None, retry=Retry(NoBackoff(), 0), **over_tcp)
     client.response_callbacks.clear()
     return client

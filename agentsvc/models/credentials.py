@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import NODEFAULT, Meta, Struct, field
 
 from agentsvc.agent.model import ChatModelBase
+from agentsvc.domain.decoding import MOST_TOLD
 from agentsvc.domain.errors import Invalid, Problem
 from agentsvc.domain.ids import new_id
 from agentsvc.domain.models import ModelCard
@@ -88,7 +90,7 @@ class CredentialFactory:
         if kind is None:
             known = ", ".join(self._kinds)
             raise Invalid("The credential has no known type.", (Problem(f"{at}.type", f"expected one of {known}"),))
-        problems = tuple(field_problems(kind, data, at))
+        problems = tuple(islice(field_problems(kind, data, at), MOST_TOLD))
         if problems:
             raise Invalid("The credential is not complete or not correct.", problems)
         try:

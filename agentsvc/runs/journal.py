@@ -32,7 +32,7 @@ class ReplyJournal:
             Entry(
                 mark=self._mark(state),
                 done=self._done,
-                keep=kept if kept < len(self._stored) else -1,
+                keep=kept,  # also when all stay: what a write that is sent again had added goes first
                 context=[encode_message(each) for each in state.context[kept:]],
                 messages=[(message.id, encode_message(message))],
                 state=_encode_state(replace(state, context=[])),

@@ -44,6 +44,7 @@ class Run:
         self._state = _stored(grant)
         self._task: asyncio.Task[None] | None = None
         self._handed_over = False
+        self._cancelled = False
         self.writer = Writer(bus.leases, grant, on_stop=self.interrupt, on_lost=self._cancel)
         if grant.stop:
             self.interrupt()
@@ -85,7 +86,9 @@ class Run:
             self._cancel()
 
     def _cancel(self) -> None:
-        if self._task is not None:
+        """Once, whoever finds a reason: the end of a run is not to be cancelled in its turn."""
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
             self._task.cancel()
 
     async def _reply_to_all(self) -> None:

@@ -56,7 +56,8 @@ class Dispatcher:
             for shard in range(self._bus.queue.shards):
                 idle_ms = int(self._lease_s * 1000)
                 for ticket in await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms):
-                    self._start(ticket)
+                    if not self._holds(ticket):
+                        self._start(ticket)
             await pause(stop, self._lease_s / 5)
 
     async def renew(self, stop: asyncio.Event) -> None:
@@ -85,6 +86,10 @@ class Dispatcher:
         """Wait for what is under way, but not longer."""
         if self._tickets:
             await asyncio.wait(self._tickets.values(), timeout=seconds)
+
+    def _holds(self, ticket: Ticket) -> bool:
+        """A claim that was not renewed in time looks abandoned, also to the worker that is still at it."""
+        return any((each.shard, each.entry) == (ticket.shard, ticket.entry) for each in self._tickets)
 
     def _start(self, ticket: Ticket) -> None:
         task = asyncio.create_task(self._serve(ticket), name=f"run {ticket.request.session_id}")
@@ -123,11 +128,15 @@ class Dispatcher:
             await asyncio.sleep(min(taken.seconds, self._lease_s))
 
     async def _run(self, run: Run) -> bool:
+        earlier = self._runs.get(run.session_id)
+        if earlier is not None:  # its lease ran out, and a later request of this worker was given the session
+            earlier.lose()
         self._runs[run.session_id] = run
         try:
             return await run.carry_out()
         finally:
-            del self._runs[run.session_id]
+            if self._runs.get(run.session_id) is run:
+                del self._runs[run.session_id]
 
     async def _renew(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,5 +1,6 @@
 """Live events reach every subscriber of the process once and in order, or the subscriber knows that it missed some."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -146,5 +147,35 @@ async def test_a_subscription_that_failed_can_be_tried_again(bus: RedisMessageBu
     with pytest.raises(Unreachable):
         async with bus.hub.join(SESSION):
             pass
+    async with bus.hub.join(SESSION) as live:
+        assert not live.lost
+
+
+async def test_who_joins_just_when_the_connection_breaks_hears_everything_or_knows_better(
+    bus: RedisMessageBus, say: Say, redis_url: str
+) -> None:
+    grant = await grant_of(bus, say)
+    async with aioredis.Redis.from_url(redis_url) as admin:
+        for seq in range(1, 6):
+            await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            async with bus.hub.join(SessionId(f"other{seq}")), bus.hub.join(SESSION) as live:
+                await bus.leases.write(SESSION, grant.fence, seq, happen("a"), Entry())
+                heard, _ = await next_of(live, seq - 1)
+                assert heard == seq or live.lost
+
+
+async def test_who_leaves_while_joining_leaves_nothing_behind(bus: RedisMessageBus, until: Until) -> None:
+    async def join() -> None:
+        async with bus.hub.join(SESSION):
+            raise AssertionError("it was not to come so far")
+
+    for turns in range(6):
+        task = asyncio.create_task(join())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert bus.hub._channels == {}
     async with bus.hub.join(SESSION) as live:
         assert not live.lost

@@ -83,9 +83,7 @@ async def test_who_does_not_own_the_session_leaves_no_trace(bus: RedisMessageBus
     assert await bus.queue.unannounced(-1) == []
 
 
-async def test_a_message_nobody_was_told_of_is_found_until_its_run_is_asked_for(
-    bus: RedisMessageBus, say: Say
-) -> None:
+async def test_a_message_nobody_was_told_of_is_found_until_its_run_is_asked_for(bus: RedisMessageBus, say: Say) -> None:
     await say("hello")
 
     found = await bus.queue.unannounced(-1)

@@ -1,6 +1,7 @@
 """A run request stays claimed until its run has ended, whoever dies meanwhile."""
 
 from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.bus.queue import Ticket
 from tests.bus.conftest import request
 from tests.conftest import Until
 
@@ -23,6 +24,23 @@ async def test_what_a_silent_worker_had_claimed_is_taken_over(bus: RedisMessageB
 
     assert taken.entry == ticket.entry
     assert taken.reclaimed
+
+
+async def test_what_a_silent_worker_had_claimed_is_found_behind_the_claims_of_many_others(
+    bus: RedisMessageBus, until: Until
+) -> None:
+    for number in range(1_000):
+        await bus.queue.push(request(session=f"s{number}"))
+    lively = await bus.queue.claim(0, "w1", 900, 50)
+    silent = await bus.queue.claim(0, "w2", 100, 50)
+
+    async def taken_over() -> list[Ticket]:
+        await bus.queue.touch("w1", lively)
+        return await bus.queue.reclaim(0, "w3", 300)
+
+    taken = await until(taken_over, "the claims are stale")
+
+    assert [ticket.entry for ticket in taken] == [ticket.entry for ticket in silent]
 
 
 async def test_what_is_still_worked_on_is_not_taken_over(bus: RedisMessageBus, until: Until) -> None:

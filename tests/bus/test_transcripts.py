@@ -1,6 +1,5 @@
 """The transcript is read backwards page by page, without holes and without repeats."""
 
-
 from agentsvc.bus.bus import RedisMessageBus
 from tests.bus.conftest import SESSION, Say
 

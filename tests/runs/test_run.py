@@ -1,6 +1,7 @@
 """One run: it answers what waits, moves log, context and inbox together, and can be gone on with by another worker."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from agentsvc.bus.leases import Grant
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.fold import Fold
-from agentsvc.domain.messages import Msg
+from agentsvc.domain.messages import Msg, decode_message
 from agentsvc.domain.runs import Messages
 from tests.conftest import Until
 from tests.fakes.models import call, text
@@ -237,3 +238,49 @@ async def test_a_grant_asked_for_again_is_the_same_grant(bus: RedisMessageBus, s
 
     assert first.fence == 1
     assert not first.resumed
+
+
+async def test_a_step_whose_answer_was_lost_and_that_is_written_again_is_remembered_once(
+    bus: RedisMessageBus, say: Say, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await say("one")
+    await (await run_of(bus, Actors(text("1")))).carry_out()
+    asked = await say("two")
+    write = bus.leases.write
+
+    async def twice(*args: Any) -> bool:
+        await write(*args)
+        return await write(*args)
+
+    monkeypatch.setattr(bus.leases, "write", twice)
+    run = await run_of(bus, Actors([asyncio.Event()]))
+    task = asyncio.create_task(run.carry_out())
+    await until(lambda: run.writer.wrote_at, "the reply has begun")
+
+    run.hand_over()
+    await task
+
+    remembered = [decode_message(raw) for raw in (await granted(bus, "w2")).context]
+    assert [message.text() for message in remembered] == ["one", "1", "two", None]
+    assert remembered[2] == asked
+
+
+@pytest.mark.parametrize("reason", ["handed over", "not renewed"])
+async def test_a_run_that_ends_for_two_reasons_ends_once(
+    bus: RedisMessageBus, say: Say, until: Until, reason: str
+) -> None:
+    await say("hi")
+    gate = asyncio.Event()
+    run = await run_of(bus, Actors([*text("Hel"), gate, *text("lo")]))
+    task = asyncio.create_task(run.carry_out())
+    await until(lambda: run.writer.wrote_at, "something is written")
+    await bus.heads.remove(SESSION)
+    run.writer.append(ev.Custom(name="anything"))
+
+    if reason == "handed over":
+        run.hand_over()
+    else:
+        run.lose()
+
+    with pytest.raises(LeaseLost):
+        await task

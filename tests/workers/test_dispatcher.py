@@ -1,17 +1,25 @@
 """Runs are carried out once, by whoever is there, and outlive the worker that began them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
+from agentsvc.bus import keys
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.domain import events as ev
 from agentsvc.domain.ids import SessionId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages
+from agentsvc.kv.client import Redis
+from agentsvc.workers.dispatcher import Dispatcher
+from agentsvc.workers.supervisor import Supervisor
 from tests.conftest import Until
 from tests.fakes.models import text
 from tests.runs.conftest import AGENT, OWNER, SESSION, Actors, request
 from tests.runs.test_run import folds, logged
-from tests.workers.conftest import working
+from tests.workers.conftest import LEASE, Worker, working
 
 
 async def ask(bus: RedisMessageBus, words: str, session: str = SESSION) -> None:
@@ -130,3 +138,73 @@ async def test_a_stop_whose_signal_was_lost_is_seen_with_the_next_renewal(
         await until(lambda: idle(bus), "the run has ended", within=3)
 
     assert folds(await logged(bus))[0].finished_reason == "interrupted"
+
+
+async def test_a_worker_that_fails_to_renew_its_claim_does_not_take_its_own_run_over(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    gate = asyncio.Event()
+    actors = Actors([*text("half"), gate, *text("whole")])
+    async with forgetful(redis_url, actors) as dispatcher:
+        await ask(bus, "hi")
+
+        async def claimed_again() -> bool:
+            return any(each[3] > 2 for each in await pending(redis_url))
+
+        await until(claimed_again, "its claim was overdue twice")
+        gate.set()
+        await until(lambda: not dispatcher._tickets, "the run has ended")
+
+    assert await texts(bus) == ["hi", "halfwhole"]
+    assert len(actors.model.requests) == 1
+
+
+async def test_a_run_that_lost_its_lease_to_a_later_request_of_its_own_worker_ends(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    gate = asyncio.Event()
+    actors = Actors([*text("half"), asyncio.Event()], [*text("whole"), gate])
+    async with working(redis_url, actors) as (worker,), Redis(redis_url) as client:
+        await ask(bus, "hi")
+        await until(lambda: actors.model.requests, "the agent is at work")
+
+        async def looked_at() -> bool:
+            return len(actors.model.requests) == 2 or await client.run("XLEN", keys.runs(0)) == 1
+
+        async def taken_over() -> bool:
+            await client.run("HSET", keys.SessionKeys(SESSION).head, "deadline", 1)
+            await bus.queue.push(request())
+            await until(looked_at, "the request has the session or is dropped, as the lease was just renewed")
+            return len(actors.model.requests) == 2
+
+        await until(taken_over, "the later request has the session")
+        await until(lambda: fences(worker) == [2], "only the later run goes on")
+        gate.set()
+        await until(lambda: idle(bus), "the later run has ended")
+
+    assert await texts(bus) == ["hi", "whole"]
+
+
+def fences(worker: Worker) -> list[int]:
+    return [run.fence for run in worker.dispatcher._runs.values()]
+
+
+@asynccontextmanager
+async def forgetful(redis_url: str, actors: Actors) -> AsyncIterator[Dispatcher]:
+    """A worker that claims, but never renews what it has claimed."""
+    async with RedisMessageBus(redis_url, lease_s=LEASE) as bus:
+        dispatcher = Dispatcher(bus, actors, limit=10, lease_s=LEASE, grace_s=5)
+        supervisor = Supervisor({"claims": partial(dispatcher.claim, 0), "reclaims": dispatcher.reclaim})
+        serving = asyncio.create_task(supervisor.serve())
+        try:
+            yield dispatcher
+        finally:
+            supervisor.stop.set()
+            await serving
+
+
+async def pending(redis_url: str) -> list[list[Any]]:
+    """Entry, consumer, milliseconds of silence and claims of each request that somebody works on."""
+    async with Redis(redis_url) as client:
+        found: list[list[Any]] = await client.run("XPENDING", keys.runs(0), keys.GROUP, "-", "+", 10)
+        return found
