@@ -1,5 +1,6 @@
 """The service as an app of its own: the plugin, mounted alone."""
 
+import gc
 import os
 from collections.abc import Sequence
 from importlib.metadata import version as installed
@@ -68,4 +69,17 @@ def create_from_environment() -> Litestar:
     """The app that ``agentsvc serve`` starts in each worker."""
     settings = Settings.from_runtime(os.environ)
     telemetry.configure(settings.log.level, settings.log.format)
-    return create_app(settings=settings)
+    app = create_app(settings=settings)
+    spare_collections()
+    return app
+
+
+def spare_collections() -> None:
+    """Collect garbage less often, and never look through what was there before the first request.
+
+    Under load a fifth of a worker's time went into collections that found next to nothing: what is made for a token or a
+    request is gone without them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -124,7 +124,10 @@ class _Channel:
 
 
 class Hub:
-    """``worker`` names the channel on which this process is told to stop a run; ``limit`` is bytes a subscriber."""
+    """``worker`` names the channel on which this process is told to stop a run; ``limit`` is bytes a subscriber.
+
+    ``on_stop`` is called with the session that is meant, ``on_silence`` when such a signal may have been missed.
+    """
 
     def __init__(self, redis: Redis, worker: str, heartbeat_s: float, limit: int = 1 << 20) -> None:
         self._redis = redis
@@ -136,6 +139,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self.on_stop: Callable[[SessionId], None] = lambda _: None
+        self.on_silence: Callable[[], None] = lambda: None
         self.connected = False
 
     async def open(self) -> None:
@@ -228,6 +232,8 @@ class Hub:
 
     def _subscribed(self, name: bytes) -> None:
         """The channel is heard from now on; a second confirmation says that it was not for a while."""
+        if name == self._own:
+            self.on_silence()
         channel = self._channels.get(name)
         if channel is None:
             return

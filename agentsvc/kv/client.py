@@ -147,30 +147,29 @@ class Redis:
             pause = min(pause * 2, 0.5)
 
     async def _pipeline(self, commands: list[Command]) -> list[Any]:
+        replies = await self._round_trip(commands)
+        forgotten = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if forgotten:
+            scripts = {str(commands[place][1]) for place in forgotten}
+            loads: list[Command] = [("SCRIPT", "LOAD", self._scripts[sha].text) for sha in scripts]
+            again = await self._round_trip([*loads, *(commands[place] for place in forgotten)])
+            for place, reply in zip(forgotten, again[len(loads) :], strict=True):
+                replies[place] = reply
+        return replies
+
+    async def _round_trip(self, commands: list[Command]) -> list[Any]:
         packed = b"".join([hiredis.pack_command(tuple(command)) for command in commands])
         pool = self._commands.connection_pool
         async with asyncio.timeout(_ANSWER_S):
             connection = await pool.get_connection()
             try:
                 await connection.send_packed_command(packed)
-                replies = [await _reply(connection) for _ in commands]
+                return [await _reply(connection) for _ in commands]
             except BaseException:
                 await connection.disconnect(nowait=True)  # what is still to come belongs to nobody
                 raise
             finally:
                 await pool.release(connection)
-        for place, reply in enumerate(replies):
-            if isinstance(reply, NoScriptError):
-                replies[place] = await self._again(commands[place])
-        return replies
-
-    async def _again(self, command: Command) -> Any:
-        """Run a script that the server has forgotten."""
-        await self._commands.execute_command("SCRIPT LOAD", self._scripts[str(command[1])].text)
-        try:
-            return await self._commands.execute_command(*command)
-        except ResponseError as error:
-            return error
 
 
 async def _reply(connection: Any) -> Any:

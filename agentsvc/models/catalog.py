@@ -16,17 +16,20 @@ from agentsvc.models.openai import OpenAICredential
 
 BUILTIN: tuple[type[CredentialBase], ...] = (OpenAICredential, DemoCredential)
 """The kinds of credentials that every app knows."""
-
 _UNKNOWN_OUTPUT = 128_000
+_KEPT = 1000  # configurations
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class ModelCatalog:
-    """Cards are read when they are first asked for, and kept."""
+    """Cards are read when they are first asked for, and kept; so is what was made of a configuration."""
 
     def __init__(self, credentials: CredentialFactory, context: ModelContext) -> None:
         self._credentials = credentials
         self._context = context
         self._cards: dict[str, tuple[ModelCard, ...]] = {}
+        self._settled: dict[tuple[str, str, bytes], tuple[ModelCard, Any]] = {}
 
     def cards(self, provider: str) -> tuple[ModelCard, ...]:
         """The cards of a credential type, by name. Raises ``NotFound`` for a type that nobody registered."""
@@ -57,7 +60,7 @@ class ModelCatalog:
         if kind is None:
             expected = f"expected one of {', '.join(self._credentials.types)}"
             raise Invalid("The model has no known type.", (Problem(f"{at}.type", expected),))
-        self._parameters(kind, config, at)
+        self._settle(kind, config, at)
 
     def chat_model(
         self, credential: CredentialBase, config: ChatModelConfig, at: str = "chat_model_config"
@@ -66,8 +69,8 @@ class ModelCatalog:
         kind = type(credential)
         if config.type != type_of(kind):
             raise Invalid("The credential is of another type.", (Problem(f"{at}.type", f"expected {type_of(kind)}"),))
-        parameters = self._parameters(kind, config, at)
-        return credential.chat_model(self.card(config.type, config.model), parameters, self._context)
+        card, parameters = self._settle(kind, config, at)
+        return credential.chat_model(card, parameters, self._context)
 
     def demo(self) -> ChatModelBase:
         """The model for whoever has no credential."""
@@ -79,7 +82,17 @@ class ModelCatalog:
             raise NotFound(f"There is no provider {provider}.")
         return kind
 
-    def _parameters(self, kind: type[CredentialBase], config: ChatModelConfig, at: str) -> Any:
+    def _settle(self, kind: type[CredentialBase], config: ChatModelConfig, at: str) -> tuple[ModelCard, Any]:
+        """The card and the parameters of a configuration: checked once, since every reply asks for them."""
+        asked = (config.type, config.model, _encode(config.parameters))
+        if asked not in self._settled:
+            if len(self._settled) >= _KEPT:
+                self._settled.clear()
+            card = self.card(config.type, config.model)
+            self._settled[asked] = card, self._parameters(kind, card, config, at)
+        return self._settled[asked]
+
+    def _parameters(self, kind: type[CredentialBase], card: ModelCard, config: ChatModelConfig, at: str) -> Any:
         """What was set, over the defaults of the card.
 
         Null is not set. What the card hides is left out, since a session keeps its parameters when its model changes.
@@ -87,7 +100,6 @@ class ModelCatalog:
         at = f"{at}.parameters"
         given = {name: value for name, value in config.parameters.items() if value is not None}
         problems = list(field_problems(kind.parameters, given, at))
-        card = self.card(config.type, config.model)
         forms: dict[str, Any] = card.parameter_schema["properties"]
         shown = {name: value for name, value in given.items() if name in forms}
         problems = problems or list(_limits(card, shown, at))

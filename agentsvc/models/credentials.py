@@ -90,14 +90,13 @@ class CredentialFactory:
         if kind is None:
             known = ", ".join(self._kinds)
             raise Invalid("The credential has no known type.", (Problem(f"{at}.type", f"expected one of {known}"),))
-        problems = tuple(islice(field_problems(kind, data, at), MOST_TOLD))
-        if problems:
-            raise Invalid("The credential is not complete or not correct.", problems)
         try:
             return msgspec.convert(data, kind)
-        except msgspec.ValidationError:
-            # Only a rule of the kind's own is left, and its words may quote what was sent.
-            raise Invalid("The credential is not correct.", (Problem(at, "its fields do not fit together"),)) from None
+        except msgspec.ValidationError:  # its words may quote what was sent
+            found = tuple(islice(field_problems(kind, data, at), MOST_TOLD))
+            # Without any, only a rule of the kind's own is left.
+            problems = found or (Problem(at, "its fields do not fit together"),)
+            raise Invalid("The credential is not complete or not correct.", problems) from None
 
     def schemas(self) -> list[dict[str, Any]]:
         """A JSON Schema for each kind, in the order of their registration: what a form is made of."""

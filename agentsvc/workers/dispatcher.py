@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from agentsvc import telemetry
 from agentsvc.bus.bus import MessageBus
@@ -63,6 +64,7 @@ class Dispatcher:
     async def renew(self, stop: asyncio.Event) -> None:
         """The loop that keeps leases and claims, until the last run has ended; then nothing of this worker is left."""
         self._bus.hub.on_stop = self._look
+        self._bus.hub.on_silence = self._look_at_all
         while not (stop.is_set() and not self._tickets):
             await self._renew()
             await (asyncio.sleep(self._beat / 10) if stop.is_set() else pause(stop, self._beat))
@@ -159,9 +161,20 @@ class Dispatcher:
         """A signal says that something was asked of a run; the head of the session says what."""
         run = self._runs.get(session_id)
         if run is not None:
-            task = asyncio.create_task(self._check([run]))
-            self._looking.add(task)
-            task.add_done_callback(self._looking.discard)
+            self._look_at([run])
+
+    def _look_at_all(self) -> None:
+        """Signals may have been lost."""
+        self._look_at(list(self._runs.values()))
+
+    def _look_at(self, runs: list[Run]) -> None:
+        task = asyncio.create_task(self._heed(runs))
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    async def _heed(self, runs: list[Run]) -> None:
+        with suppress(ConnectionError):  # the next renewal asks again
+            await self._check(runs)
 
 
 async def _either(*events: asyncio.Event) -> None:
