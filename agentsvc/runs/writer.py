@@ -21,11 +21,14 @@ _NOTHING = Entry()
 
 _Delta = ev.TextBlockDelta | ev.ThinkingBlockDelta | ev.ToolCallDelta | ev.ToolResultTextDelta
 _DELTAS = (ev.TextBlockDelta, ev.ThinkingBlockDelta, ev.ToolCallDelta, ev.ToolResultTextDelta)
+_WITH_ENTRY = (ev.ReplyStart, ev.ReplyEnd)
 
 
 class Writer:
     """Batches without a timer: while one write is under way the next one gathers, and neighbouring deltas of one block
     become one, so that an idle stream has no latency added and a busy one shares its round trips.
+
+    What opens or ends a reply waits for the entry that goes with it: without it nobody who takes over would know of it.
 
     ``on_stop`` is called when a write tells that a stop was asked for, ``on_lost`` when the lease has gone to somebody
     else or Redis stays away; nothing is written after that.
@@ -41,6 +44,7 @@ class Writer:
         self._events: list[ev.Event] = []
         self._parts: list[str] = []
         self._growing: tuple[type, str] | None = None
+        self._held = False
         self._waiting = 0
         self._units: deque[tuple[list[ev.Event], Entry]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -59,16 +63,16 @@ class Writer:
         else:
             self._seal()
             self._events.append(event)
-        if self._task is None:
-            self._task = asyncio.create_task(self._write_all(), name=f"writer {self._session_id}")
+            self._held = self._held or isinstance(event, _WITH_ENTRY)
+        self._start()
 
     def attach(self, entry: Entry) -> None:
         """What moves in one step with the events appended since the last entry."""
         self._seal()
         self._units.append((self._events, entry))
         self._events = []
-        if self._task is None:
-            self._task = asyncio.create_task(self._write_all(), name=f"writer {self._session_id}")
+        self._held = False
+        self._start()
 
     async def settle(self) -> None:
         """Wait until everything is written. Raises LeaseLost or ConnectionError when it never will be."""
@@ -76,6 +80,10 @@ class Writer:
             await asyncio.shield(self._task)
         if self.lost is not None:
             raise self.lost
+
+    def _start(self) -> None:
+        if self._task is None and not self._held:
+            self._task = asyncio.create_task(self._write_all(), name=f"writer {self._session_id}")
 
     def _grow(self, event: _Delta) -> None:
         self._waiting += len(event.delta)
@@ -98,7 +106,7 @@ class Writer:
 
     async def _write_all(self) -> None:
         try:
-            while (self._units or self._events) and self.lost is None:
+            while (self._units or (self._events and not self._held)) and self.lost is None:
                 await self._write(*self._next())
         except (LeaseLost, ConnectionError) as error:
             log.info("session %s: writing ends: %s", self._session_id, error)

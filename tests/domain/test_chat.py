@@ -92,6 +92,7 @@ def test_media_may_not_be_read_from_here(url: str):
         ({"type": "REPLY_END"}, "input.type"),
         ({"type": 7}, "input.type"),
         (7, "input"),
+        ([message() for _ in range(1001)], "input"),
     ],
 )
 def test_what_cannot_be_sent_is_named(value: Any, path: str):
