@@ -12,38 +12,42 @@ class Interruption:
     """Guards what a reply waits for, as ``with interruption: await …``.
 
     ``request`` ends the wait with ``Interrupted``, and every later one at once. A cancellation of the task by anybody
-    else passes through. Only one wait at a time is guarded.
+    else passes through. The task that waits first is the one that may wait until ``reset``.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self._task: asyncio.Task[object] | None = None
+        self._waiting = False
         self._fired = False
 
     def request(self) -> None:
         if self.requested:
             return
         self.requested = True
-        if self._task is not None:
+        if self._task is not None and self._waiting:
             self._fired = True
             self._task.cancel("interrupted")
 
     def reset(self) -> None:
         """The reply has ended; the next one is not meant."""
         self.requested = False
+        self._task = None
 
     def __enter__(self) -> None:
         if self.requested:
             raise Interrupted
-        self._task = asyncio.current_task()
+        if self._task is None:  # asked once: there is a wait for every token
+            self._task = asyncio.current_task()
+        self._waiting = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, self._task = self._task, None
+        self._waiting = False
         if not self._fired:
             return
         self._fired = False
-        cancels_left = task.uncancel() if task is not None else 0
+        cancels_left = self._task.uncancel() if self._task is not None else 0
         if cancels_left == 0 and (kind is None or kind is asyncio.CancelledError):
             raise Interrupted from error

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, cast
@@ -158,7 +158,7 @@ class Redis:
         return replies
 
     async def _round_trip(self, commands: list[Command]) -> list[Any]:
-        packed = b"".join([hiredis.pack_command(tuple(command)) for command in commands])
+        packed = b"".join([_pack(tuple(command)) for command in commands])
         pool = self._commands.connection_pool
         async with asyncio.timeout(_ANSWER_S):
             connection = await pool.get_connection()
@@ -170,6 +170,10 @@ class Redis:
                 raise
             finally:
                 await pool.release(connection)
+
+
+# Its stub forgets that a tuple of narrower types will do.
+_pack = cast("Callable[[tuple[Arg, ...]], bytes]", hiredis.pack_command)
 
 
 async def _reply(connection: Any) -> Any:

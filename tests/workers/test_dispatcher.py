@@ -126,6 +126,22 @@ async def test_an_interrupt_on_one_worker_stops_a_run_on_another(
     assert (reply.text(), reply.finished_reason) == ("Hel", "interrupted")
 
 
+async def test_a_stop_whose_signal_was_lost_with_the_connection_is_seen_when_that_is_there_again(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    async with working(redis_url, Actors([asyncio.Event()])) as (worker,):
+        await ask(bus, "hi")
+        await until(lambda: logged(bus), "the reply has begun")
+        worker.dispatcher._beat = 60.0
+        await until(lambda: worker.bus.hub.connected, "it is heard")
+        await bus._redis.run("CLIENT", "KILL", "TYPE", "pubsub")
+
+        await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
+        await until(lambda: idle(bus), "the run has ended", within=3)
+
+    assert folds(await logged(bus))[0].finished_reason == "interrupted"
+
+
 async def test_a_stop_whose_signal_was_lost_is_seen_with_the_next_renewal(
     bus: RedisMessageBus, redis_url: str, until: Until
 ) -> None:
