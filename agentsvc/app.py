@@ -77,8 +77,8 @@ def create_from_environment() -> Litestar:
 def spare_collections() -> None:
     """Collect garbage less often, and never look through what was there before the first request.
 
-    Under load a fifth of a worker's time went into collections that found next to nothing: what is made for a token or a
-    request is gone without them.
+    Under load a fifth of a worker's time went into collections that found next to nothing: what is made for a token or
+    a request is gone without them.
     """
     gc.collect()
     gc.freeze()

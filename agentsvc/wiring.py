@@ -104,7 +104,7 @@ async def open_parts(settings: Settings, given: Given, *, version: str) -> Async
             models=Models(catalog),
             once=Once(storage),
             sessions=sessions,
-            streams=Streams(bus),
+            streams=Streams(bus, sessions),
             supervisor=supervisor,
             draining=draining,
         )

@@ -1,4 +1,4 @@
-"""The house stands: a break of a floor is noticed, every script is a file that Redis knows, every room has its tests."""
+"""The house stands: a break of a floor is noticed, and every room has its tests."""
 
 import shutil
 import subprocess

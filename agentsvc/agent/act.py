@@ -95,7 +95,7 @@ class Acting:
                         await queue.put(event)
                     metadata |= chunk.metadata
                     outcome = _worse(outcome, chunk.state)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a middleware's failure is the call's
+        except (Exception, asyncio.CancelledError) as error:  # a middleware's failure is the call's
             if _stopped():
                 raise
             await queue.put(self.text(call.id, f"The tool call failed: {error}"))

@@ -111,6 +111,4 @@ class Blocks:
                 reply_id=self._reply_id, tool_call_id=call_id, tool_call_name=delta.name or "", created_at=at
             )
         if delta.arguments:
-            yield ev.ToolCallDelta(
-                reply_id=self._reply_id, tool_call_id=call_id, delta=delta.arguments, created_at=at
-            )
+            yield ev.ToolCallDelta(reply_id=self._reply_id, tool_call_id=call_id, delta=delta.arguments, created_at=at)

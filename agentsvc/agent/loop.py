@@ -172,8 +172,7 @@ class Reply:
         return [
             block
             for block in self.message.content
-            if isinstance(block, ToolCallBlock)
-            and (block.id not in results or results[block.id].state == "running")
+            if isinstance(block, ToolCallBlock) and (block.id not in results or results[block.id].state == "running")
         ]
 
     def _progress(self) -> tuple[int, int]:

@@ -173,7 +173,7 @@ class Redis:
 
 
 # Its stub forgets that a tuple of narrower types will do.
-_pack = cast("Callable[[tuple[Arg, ...]], bytes]", hiredis.pack_command)
+_pack: Callable[[tuple[Arg, ...]], bytes] = cast("Any", hiredis).pack_command
 
 
 async def _reply(connection: Any) -> Any:

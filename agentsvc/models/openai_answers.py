@@ -149,9 +149,8 @@ class Answer:
         """Whether the model has said why it stopped: what comes after that is only its bill."""
         return self.done or self._reason is not None
 
-    def feed(self, events: Sequence[bytes]) -> list[ModelDelta]:
-        """What these events hold. Raises ``ModelError``."""
-        deltas: list[ModelDelta] = []
+    def feed(self, events: Sequence[bytes]) -> Iterator[ModelDelta]:
+        """What these events hold. Raises ``ModelError`` after what came before the fault."""
         for data in events:
             try:
                 chunk = _decode(data)
@@ -162,14 +161,13 @@ class Answer:
             if chunk.choices:
                 choice = chunk.choices[0]
                 if choice.delta is not None:
-                    self._take(choice.delta, deltas)
+                    yield from self._taken(choice.delta)
                 if choice.finish_reason:
                     self._reason = choice.finish_reason
             if chunk.usage is not None:
                 self._usage = _usage(chunk.usage)
             if chunk.error is not None or chunk.object == "error":
                 raise self._failed(data)
-        return deltas
 
     def finish(self) -> Finish:
         """The last delta. Raises ``ModelError`` when the answer had not come to its end."""
@@ -182,18 +180,18 @@ class Answer:
             reason = "tool_calls"
         return Finish(reason, self._usage)
 
-    def _take(self, delta: _Delta, deltas: list[ModelDelta]) -> None:
+    def _taken(self, delta: _Delta) -> Iterator[ModelDelta]:
         if thought := delta.reasoning_content or delta.reasoning:
-            deltas.append(ThinkingDelta(thought))
+            yield ThinkingDelta(thought)
         if delta.content:
-            deltas.append(TextDelta(delta.content))
+            yield TextDelta(delta.content)
         if delta.refusal:
             self._refused = True
-            deltas.append(TextDelta(delta.refusal))
+            yield TextDelta(delta.refusal)
         for call in delta.tool_calls or ():
-            deltas += self._called(call)
+            yield from self._called(call)
         if delta.audio is not None:
-            deltas += self._heard(delta.audio)
+            yield from self._heard(delta.audio)
 
     def _called(self, call: _Call) -> Iterator[ToolCallDelta]:
         opened = next((each for each in reversed(self._calls) if each.goes_on_with(call)), None)

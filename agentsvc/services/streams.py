@@ -10,6 +10,7 @@ from agentsvc.domain.events import STREAM_GAP, STREAM_RESUMED, Custom, encode_ev
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId, new_id
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.times import now
+from agentsvc.services.sessions import Sessions
 
 _PAGE = 500  # events a read of the log
 _SNAPSHOT = 50  # messages that stand in for events which are gone
@@ -20,6 +21,7 @@ class Streams:
     """Reads the log of a session, then what the hub hears, and the log again whenever something was missed."""
 
     bus: MessageBus
+    sessions: Sessions
 
     async def open(
         self, owner: OwnerId, session_id: SessionId, agent_id: AgentId, after: int | None = None
@@ -29,7 +31,7 @@ class Streams:
         A given ``after`` is answered by ``stream_resumed`` or, when events after it are gone, by ``stream_gap``. The
         stream ends when the session is deleted and when this process stops. Raises NotFound.
         """
-        head = await self.bus.heads.get(owner, session_id, agent_id)
+        head = await self.sessions.head(owner, session_id, agent_id)
         start = after if after is not None else head.reply_seq - 1 if head.reply_seq else head.seq
         return self._frames(session_id, start, greet=after is not None)
 

@@ -33,7 +33,8 @@ class Supervisor:
                 lasted = asyncio.get_running_loop().time() - started
                 failures = 1 if lasted > 30 else failures + 1
                 self.failing[name] = str(error)
-                log.warning("the %s failed and starts again", name, exc_info=error)
+                known = isinstance(error, ConnectionError)  # its traceback would only say that Redis is away
+                log.warning("%s: %s; it starts again", name, error, exc_info=None if known else error)
                 await pause(self.stop, _PAUSES[min(failures, len(_PAUSES)) - 1])
                 self.failing.pop(name, None)
 

@@ -67,9 +67,7 @@ class Talk:
 
     async def go_on(self, inputs: Sequence[Msg] = ()) -> Msg:
         self.events.clear()
-        self.reply = self.journal.reply = Reply(
-            self.agent, self.state, self.journal, self.interruption, self.clock
-        )
+        self.reply = self.journal.reply = Reply(self.agent, self.state, self.journal, self.interruption, self.clock)
         async for event in self.reply.events(inputs):
             self.events.append(event)
             self.happened.set()

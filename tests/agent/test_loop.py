@@ -7,13 +7,13 @@ import pytest
 
 from agentsvc.agent.loop import Reply
 from agentsvc.agent.model import Finish, ToolCallDelta
-from agentsvc.agent.tool import ToolChunk, tool
+from agentsvc.agent.tool import ToolBase, ToolChunk, tool
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import ModelError
 from agentsvc.domain.fold import Fold
 from agentsvc.domain.messages import Msg, TextBlock, ToolCallBlock, ToolResultBlock, Usage
 from tests.agent.replies import Talk
-from tests.fakes.models import ScriptedModel, call, text, thinking
+from tests.fakes.models import ScriptedModel, Step, call, text, thinking
 
 
 @tool
@@ -221,7 +221,7 @@ async def test_an_answer_cut_by_length_inside_a_call_runs_nothing() -> None:
         ran.append(content)
         return "written"
 
-    cut = [ToolCallDelta(0, '{"content": "half a fi', id="c", name="write"), Finish("length")]
+    cut: list[Step] = [ToolCallDelta(0, '{"content": "half a fi', id="c", name="write"), Finish("length")]
     talk = Talk(ScriptedModel(cut, text("Sorry")), tools=[write])
 
     message = await talk.say("hi")
@@ -296,7 +296,7 @@ async def test_a_model_that_fails_in_the_middle_of_a_call_leaves_nothing_open() 
         ran.append(content)
         return "written"
 
-    half = [ToolCallDelta(0, '{"content": "ha', id="c", name="write"), ModelError("connection", "cut")]
+    half: list[Step] = [ToolCallDelta(0, '{"content": "ha', id="c", name="write"), ModelError("connection", "cut")]
     talk = Talk(ScriptedModel(half, text("Hello")), tools=[write])
 
     message = await talk.say("hi")
@@ -346,13 +346,13 @@ async def test_what_ran_is_recorded_before_and_after_a_tool() -> None:
 # -- take-over
 
 
-async def resumed(state_after: int, *scripts: list[object], tools: list[object]) -> tuple[Talk, Talk]:
+async def resumed(state_after: int, *scripts: list[Step], tools: list[ToolBase]) -> tuple[Talk, Talk]:
     """A reply whose worker died after so many records, and the one that goes on with it."""
-    first = Talk(ScriptedModel(*scripts), tools=tools)  # type: ignore[arg-type]
+    first = Talk(ScriptedModel(*scripts), tools=tools)
     await first.say("hi")
     second = Talk(
         ScriptedModel(text("Done")),
-        tools=tools,  # type: ignore[arg-type]
+        tools=tools,
         state=first.journal.recorded[state_after],
     )
     await second.go_on()

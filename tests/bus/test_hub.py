@@ -117,7 +117,7 @@ async def test_a_session_that_nobody_hears_any_more_is_not_subscribed_to(
     async with aioredis.Redis.from_url(redis_url) as admin:
 
         async def channels() -> set[bytes]:
-            return set(await admin.execute_command("PUBSUB", "CHANNELS", "{s:*"))
+            return set(await admin.execute_command("PUBSUB", "CHANNELS", "{s:*") or ())
 
         async with bus.hub.join(SESSION):
             assert await channels() == {b"{s:s1}"}

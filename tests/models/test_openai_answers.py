@@ -2,13 +2,19 @@
 
 import base64
 import json
+from collections.abc import Sequence
 
 import pytest
 
-from agentsvc.agent.model import DataDelta, Finish, TextDelta, ThinkingDelta, ToolCallDelta
+from agentsvc.agent.model import DataDelta, Finish, ModelDelta, TextDelta, ThinkingDelta, ToolCallDelta
 from agentsvc.domain.errors import ModelError
 from agentsvc.domain.messages import Usage
 from agentsvc.models.openai_answers import Answer
+
+
+def fed(answer: Answer, events: Sequence[bytes]) -> list[ModelDelta]:
+    """All that these events hold."""
+    return list(answer.feed(events))
 
 
 def chunk(delta=None, reason=None, **more):
@@ -35,14 +41,15 @@ def calls(*events, answer=None):
 
 
 def test_text_and_thought_come_as_deltas():
-    deltas = Answer().feed(
+    deltas = fed(
+        Answer(),
         [
             chunk({"role": "assistant", "content": ""}),
             chunk({"reasoning_content": "hm"}),
             chunk({"reasoning": "so"}),
             chunk({"content": "Hello"}),
             chunk({"content": None}),
-        ]
+        ],
     )
 
     assert deltas == [ThinkingDelta("hm"), ThinkingDelta("so"), TextDelta("Hello")]
@@ -65,7 +72,7 @@ def test_text_and_thought_come_as_deltas():
 def test_a_chunk_that_says_nothing_is_passed_over(event):
     answer = Answer()
 
-    assert answer.feed([event]) == []
+    assert fed(answer, [event]) == []
     assert not answer.is_complete
 
 
@@ -82,7 +89,7 @@ def test_a_chunk_that_says_nothing_is_passed_over(event):
 )
 def test_the_end_has_a_reason(given, reason):
     answer = Answer()
-    answer.feed([chunk({}, given)])
+    fed(answer, [chunk({}, given)])
 
     assert answer.finish() == Finish(reason)
 
@@ -90,7 +97,7 @@ def test_the_end_has_a_reason(given, reason):
 def test_usage_is_counted_with_what_was_cached():
     usage = {"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 80}}
     answer = Answer()
-    answer.feed([chunk({}, "stop"), json.dumps({"choices": [], "usage": usage}).encode(), b"[DONE]"])
+    fed(answer, [chunk({}, "stop"), json.dumps({"choices": [], "usage": usage}).encode(), b"[DONE]"])
 
     assert answer.done
     assert answer.finish() == Finish("stop", Usage(input_tokens=100, output_tokens=7, cache_input_tokens=80))
@@ -101,14 +108,14 @@ def test_usage_is_counted_with_what_was_cached():
 )
 def test_usage_may_be_incomplete(usage):
     answer = Answer()
-    answer.feed([chunk({}, "stop", usage=usage)])
+    fed(answer, [chunk({}, "stop", usage=usage)])
 
     assert answer.finish().usage == Usage()
 
 
 def test_an_answer_without_an_end_was_cut():
     answer = Answer()
-    answer.feed([chunk({"content": "half"})])
+    fed(answer, [chunk({"content": "half"})])
 
     with pytest.raises(ModelError) as caught:
         answer.finish()
@@ -118,7 +125,7 @@ def test_an_answer_without_an_end_was_cut():
 def test_a_refusal_is_text_and_a_reason():
     answer = Answer()
 
-    assert answer.feed([chunk({"refusal": "I will not."}), chunk({}, "stop")]) == [TextDelta("I will not.")]
+    assert fed(answer, [chunk({"refusal": "I will not."}), chunk({}, "stop")]) == [TextDelta("I will not.")]
     assert answer.finish().reason == "refusal"
 
 
@@ -198,14 +205,14 @@ def test_arguments_may_come_as_an_object():
 
 def test_calls_are_the_reason_even_when_the_server_says_stop():
     answer = Answer()
-    answer.feed([piece("{}", 0, "a", "one"), chunk({}, "stop")])
+    fed(answer, [piece("{}", 0, "a", "one"), chunk({}, "stop")])
 
     assert answer.finish().reason == "tool_calls"
 
 
 def test_a_call_that_was_cut_by_length_says_so():
     answer = Answer()
-    answer.feed([piece('{"x', 0, "a", "one"), chunk({}, "length")])
+    fed(answer, [piece('{"x', 0, "a", "one"), chunk({}, "length")])
 
     assert answer.finish().reason == "length"
 
@@ -227,14 +234,14 @@ def test_a_call_that_was_cut_by_length_says_so():
 )
 def test_an_error_in_the_stream_is_classified(error, kind):
     with pytest.raises(ModelError) as caught:
-        Answer().feed([json.dumps({"error": error}).encode()])
+        fed(Answer(), [json.dumps({"error": error}).encode()])
 
     assert caught.value.kind == kind
 
 
 def test_an_error_may_stand_at_the_top():
     with pytest.raises(ModelError) as caught:
-        Answer().feed([b'{"object":"error","message":"too long","type":"BadRequestError","code":400}'])
+        fed(Answer(), [b'{"object":"error","message":"too long","type":"BadRequestError","code":400}'])
 
     assert caught.value.kind == "invalid_request"
 
@@ -245,7 +252,7 @@ def test_an_error_may_stand_at_the_top():
 )
 def test_a_malformed_chunk_is_an_upstream_error(event):
     with pytest.raises(ModelError) as caught:
-        Answer().feed([event])
+        fed(Answer(), [event])
 
     assert caught.value.kind == "upstream"
     assert len(caught.value.detail) < 2000
@@ -254,7 +261,7 @@ def test_a_malformed_chunk_is_an_upstream_error(event):
 def test_errors_hold_no_secret():
     for event in (b'{"error":{"message":"bad key sk-canary"}}', b"{sk-canary"):
         with pytest.raises(ModelError) as caught:
-            Answer(secrets=("sk-canary",)).feed([event])
+            fed(Answer(secrets=("sk-canary",)), [event])
 
         assert "sk-canary" not in caught.value.detail
 
@@ -270,7 +277,7 @@ def test_errors_hold_no_secret():
     ],
 )
 def test_what_is_no_unicode_is_replaced(raw, text):
-    (delta,) = Answer().feed([b'{"choices":[{"delta":{"content":' + raw + b"}}]}"])
+    (delta,) = fed(Answer(), [b'{"choices":[{"delta":{"content":' + raw + b"}}]}"])
 
     assert delta == TextDelta(text)
     text.encode()
@@ -280,7 +287,7 @@ def test_sound_becomes_one_wav_with_its_words():
     answer = Answer()
     samples = base64.b64encode(b"\x00\x01").decode()
 
-    deltas = answer.feed([chunk({"audio": {"data": samples, "transcript": "Hi"}}), chunk({"audio": {"data": samples}})])
+    deltas = fed(answer, [chunk({"audio": {"data": samples, "transcript": "Hi"}}), chunk({"audio": {"data": samples}})])
 
     assert deltas[0] == TextDelta("Hi")
     sounds = [delta for delta in deltas if isinstance(delta, DataDelta)]
@@ -292,5 +299,13 @@ def test_sound_becomes_one_wav_with_its_words():
 def test_nothing_after_the_end_is_read():
     answer = Answer()
 
-    assert answer.feed([chunk({}, "stop"), b"[DONE]", b"{rubbish"]) == []
+    assert fed(answer, [chunk({}, "stop"), b"[DONE]", b"{rubbish"]) == []
     assert answer.done
+
+
+def test_what_came_before_a_fault_is_not_lost():
+    deltas = Answer().feed([chunk({"content": "Hel"}), chunk({"content": "lo"}), b'{"error":{"message":"overloaded"}}'])
+
+    assert [next(deltas), next(deltas)] == [TextDelta("Hel"), TextDelta("lo")]
+    with pytest.raises(ModelError):
+        next(deltas)
