@@ -33,7 +33,7 @@ fix: $(VENV)/.dev ## Format, and repair what lint can repair
 	$(BIN)/ruff check --fix
 
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/pytest -m "not chaos and not slow" -n $(JOBS) $(ARGS)
+	$(BIN)/pytest -m "not chaos and not slow" -n $(JOBS) --dist loadscope $(ARGS)
 
 # One at a time: these measure how long a recovery takes.
 chaos: $(VENV)/.dev ## Kill, pause and cut off parts of a running service

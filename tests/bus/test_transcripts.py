@@ -1,13 +1,15 @@
 """The transcript is read backwards page by page, without holes and without repeats."""
 
 from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.domain.messages import Msg
 from tests.bus.conftest import SESSION, Say
 
 
 async def test_pages_walk_the_whole_history_once(bus: RedisMessageBus, say: Say) -> None:
     said = [await say(str(number)) for number in range(23)]
 
-    walked, before, more = [], None, True
+    walked: list[Msg] = []
+    before, more = None, True
     while more:
         page, more = await bus.transcripts.page(SESSION, 5, before)
         walked = page + walked
