@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agentsvc.agent.act import Acting, batches
 from agentsvc.agent.agent import Agent
-from agentsvc.agent.endings import classify
+from agentsvc.agent.endings import classify, unfinished
 from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.journal import Journal
 from agentsvc.agent.model import ToolChoice
@@ -47,6 +47,7 @@ class Reply:
         self._fold = Fold(_rewound(state.context[-1]) if self._resumed else self._empty())
         self._earlier = state.context[:-1] if self._resumed else state.context
         self._round = state.reply_context.cur_iter
+        self._begun = False
         self._done = False
         self._said = False
 
@@ -68,13 +69,21 @@ class Reply:
     async def events(self, inputs: Sequence[Msg] = ()) -> AsyncGenerator[ev.Event]:
         """What happens, from ``REPLY_START`` (or from where an earlier worker stopped) to ``REPLY_END``."""
         reply = self._agent.around("on_reply", self._reply)
-        async with aclosing(cast("AsyncGenerator[ev.Event]", reply(inputs=inputs))) as events:
-            async for event in events:
-                self._fold.apply(event)
-                if isinstance(event, ev.ReplyEnd):
-                    self._done = True
-                yield event
+        try:
+            async with aclosing(cast("AsyncGenerator[ev.Event]", reply(inputs=inputs))) as events:
+                async for event in events:
+                    yield self._happened(event)
+        except Exception as failure:  # a middleware's: whatever it left open is closed all the same
+            log.warning("reply %s failed", self.id, exc_info=failure)
+            for event in self._after_failure(failure):
+                yield self._happened(event)
         self._journal.record()
+
+    def _happened(self, event: ev.Event) -> ev.Event:
+        self._fold.apply(event)
+        self._begun = True
+        self._done = self._done or isinstance(event, ev.ReplyEnd)
+        return event
 
     async def _reply(self, *, inputs: Sequence[Msg]) -> AsyncGenerator[ev.Event]:
         self._earlier = [*self._earlier, *inputs]
@@ -216,6 +225,14 @@ class Reply:
                 events.append(acting.start(call))
             events += (acting.text(call.id, text), acting.end(call.id, state))
         return events
+
+    def _after_failure(self, failure: Exception) -> list[ev.Event]:
+        """All that a reply lacks whose events broke off."""
+        if self._done:
+            return []
+        opening = [] if self._begun else [self._opening()]
+        ends = unfinished(self.message, self._clock())
+        return [*opening, *ends, *self._close_calls(_INTERRUPTED), self._end("error", classify(failure))]
 
     def _end(self, reason: FinishedReason, error: ErrorInfo | None) -> ev.ReplyEnd:
         return ev.ReplyEnd(

@@ -140,15 +140,25 @@ class Hub:
         self._closed = False
         self.on_stop: Callable[[SessionId], None] = lambda _: None
         self.on_silence: Callable[[], None] = lambda: None
-        self.connected = False
+        self._connected = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
 
     async def open(self) -> None:
+        """Begin to listen. Raises Unreachable when Redis does not confirm it in time."""
         self._subscriber = self._redis.subscriber()
         await self._subscriber.subscribe(self._own)
         self._tasks = [
             asyncio.create_task(self._listen(), name="hub"),
             asyncio.create_task(self._beat(), name="heartbeats"),
         ]
+        try:
+            await asyncio.wait_for(self._connected.wait(), _PATIENCE)
+        except TimeoutError:
+            await self.close()
+            raise Unreachable("live events cannot be heard") from None
 
     async def close(self) -> None:
         self.drain()
@@ -204,14 +214,15 @@ class Hub:
             try:
                 kind, name, payload = await self._subscriber.listen()
             except Unreachable as error:
-                self.connected = False
-                log.warning("live events interrupted: %s", error)
+                if self.connected:
+                    log.warning("live events interrupted: %s", error)
+                self._connected.clear()
                 await asyncio.sleep(0.2)
                 continue
             if kind == b"message":
                 self._hear(name, payload)
             elif kind == b"subscribe":
-                self.connected = True
+                self._connected.set()
                 self._subscribed(name)
 
     def _hear(self, name: bytes, payload: bytes) -> None:
@@ -246,6 +257,7 @@ class Hub:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
+            await self._subscriber.check()
             for channel in self._channels.values():
                 for subscription in channel.subscriptions:
                     subscription.beat()

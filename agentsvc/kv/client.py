@@ -201,6 +201,7 @@ class Subscriber:
         self._client = _client(url)
         self._connection: Any = None
         self._channels: set[bytes] = set()
+        self._unanswered = False
 
     async def subscribe(self, *channels: bytes) -> None:
         """Hear these from now on, or as soon as there is a connection; ``listen`` tells when."""
@@ -222,11 +223,19 @@ class Subscriber:
             connection = self._connection or await self._connect()
             while True:
                 heard: list[bytes] = await connection.read_response(disconnect_on_error=False)
+                self._unanswered = False
                 if len(heard) >= 3:
                     return heard[0], heard[1], heard[2]
         except (*_LOST, RedisError) as error:
             await self._disconnect()
             raise Unreachable(str(error)) from error
+
+    async def check(self) -> None:
+        """Ask for a sign of life. A connection that has given none since it was asked before is made again."""
+        if self._unanswered and self._connection is not None:
+            await self._connection.disconnect(nowait=True)  # the one who reads from it notices
+        self._unanswered = True
+        await self._tell("PING", ())
 
     async def aclose(self) -> None:
         await self._disconnect()
@@ -234,6 +243,7 @@ class Subscriber:
 
     async def _connect(self) -> Any:
         self._connection = connection = await self._client.connection_pool.get_connection()
+        self._unanswered = False
         if self._channels:
             await connection.send_command("SUBSCRIBE", *self._channels)
         return connection

@@ -15,13 +15,16 @@ _encode_state = msgspec.json.Encoder().encode
 
 
 class ReplyJournal:
-    """Compares the state with what is stored and writes the difference, so a step costs what is new in it."""
+    """Compares the state with what is stored and writes the difference, so a step costs what is new in it.
 
-    def __init__(self, writer: Writer, stored: AgentState, done: Sequence[bytes]) -> None:
+    ``stored`` are the messages of the context as they are in Redis, ``done`` the inbox entries that the reply takes in.
+    """
+
+    def __init__(self, writer: Writer, stored: list[Msg], done: Sequence[bytes], *, resumed: bool) -> None:
         self._writer = writer
-        self._stored = stored.context
+        self._stored = stored
         self._done = done
-        self._resumed = bool(stored.reply_context.reply_id)
+        self._resumed = resumed
         self._begun = False
         self.reply: Reply
 

@@ -16,7 +16,7 @@ from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.ids import SessionId
 from agentsvc.domain.messages import Msg, decode_message
 from agentsvc.domain.runs import Messages, decode_input
-from agentsvc.domain.states import AgentState
+from agentsvc.domain.states import AgentState, ReplyContext
 from agentsvc.domain.times import now
 from agentsvc.runs.journal import ReplyJournal
 from agentsvc.runs.prepare import Prepare
@@ -41,7 +41,9 @@ class Run:
         self._records: deque[Bundle | None] = deque((records,))
         self._interruption = Interruption()
         self._waiting = deque(grant.inbox)
-        self._state = _stored(grant)
+        self._state = _state(grant)
+        # One that cannot be read is rewritten with all that stands around it.
+        self._stored = self._state.context if len(self._state.context) == len(grant.context) else []
         self._task: asyncio.Task[None] | None = None
         self._handed_over = False
         self._cancelled = False
@@ -111,7 +113,8 @@ class Run:
 
     async def _reply(self, inputs: list[Msg] | tuple[()], done: tuple[bytes, ...]) -> None:
         agent = await self._prepare.agent(self._grant, await self._current_records())
-        journal = ReplyJournal(self.writer, self._state, done)
+        resumed = bool(self._state.reply_context.reply_id)
+        journal = ReplyJournal(self.writer, self._stored, done, resumed=resumed)
         journal.reply = reply = Reply(agent, self._state, journal, self._interruption, now)
         async with aclosing(reply.events(inputs)) as events:
             async for event in events:
@@ -119,6 +122,7 @@ class Run:
                 if self.writer.full:
                     await self.writer.settle()
         self._state = reply.state
+        self._stored = self._state.context
         await self.writer.settle()
         self._interruption.reset()
 
@@ -129,6 +133,23 @@ class Run:
         return await self._prepare.records(self._grant.owner, self._grant.session_id)
 
 
-def _stored(grant: Grant) -> AgentState:
-    state = _decode_state(grant.state) if grant.state else AgentState(session_id=grant.session_id)
-    return replace(state, context=[decode_message(raw) for raw in grant.context])
+def _state(grant: Grant) -> AgentState:
+    """The state as it was recorded. What cannot be read is left out, since a session must stay usable."""
+    state = AgentState(session_id=grant.session_id)
+    if grant.state:
+        try:
+            state = _decode_state(grant.state)
+        except msgspec.MsgspecError:
+            log.exception("session %s: its state cannot be read and begins anew", grant.session_id)
+    context = [message for raw in grant.context if (message := _message(grant, raw)) is not None]
+    if not context or context[-1].id != state.reply_context.reply_id:
+        state = replace(state, reply_context=ReplyContext())
+    return replace(state, context=context)
+
+
+def _message(grant: Grant, raw: bytes) -> Msg | None:
+    try:
+        return decode_message(raw)
+    except msgspec.MsgspecError:
+        log.exception("session %s: a message of its context cannot be read", grant.session_id)
+        return None

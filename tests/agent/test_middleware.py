@@ -141,8 +141,39 @@ async def test_ends_kept_back_without_progress_are_a_fault() -> None:
 
     talk = Talk(ScriptedModel(), middlewares=[Never()], max_iters=0)
 
-    with pytest.raises(RuntimeError, match="REPLY_END"):
-        await talk.say("hi")
+    message = await talk.say("hi")
+
+    assert message.finished_reason == "error"
+    assert len(talk.of(ev.ReplyEnd)) == 1
+
+
+@pytest.mark.parametrize(
+    "last",
+    [None, ev.ReplyStart, ev.TextBlockStart, ev.TextBlockDelta, ev.ToolCallStart, ev.ToolResultStart, ev.ReplyEnd],
+)
+async def test_a_reply_whose_middleware_breaks_off_is_closed(last: type[ev.Event] | None) -> None:
+    class BreaksOff(AgentMiddleware):
+        async def on_reply(
+            self, agent: Any, input_kwargs: dict[str, Any], next_handler: Handler
+        ) -> AsyncIterator[ev.Event]:
+            if last is None:
+                raise RuntimeError("broke off")
+            async for event in next_handler():
+                yield event
+                if isinstance(event, last):
+                    raise RuntimeError("broke off")
+
+    model = ScriptedModel([*text("Hel", "lo"), *call("echo", '{"x":"a"}')], text("Done"))
+    talk = Talk(model, tools=[echo], middlewares=[BreaksOff()])
+
+    message = await talk.say("hi")
+
+    assert message == talk.folded() == talk.state.context[-1]
+    assert message.finished_reason == ("completed" if last is ev.ReplyEnd else "error")
+    assert talk.kinds().count("REPLY_START") == talk.kinds().count("REPLY_END") == 1
+    for kind in ("TEXT_BLOCK", "TOOL_CALL", "TOOL_RESULT"):
+        assert talk.kinds().count(f"{kind}_START") == talk.kinds().count(f"{kind}_END")
+    assert talk.journal.recorded[-1].reply_context.reply_id == ""
 
 
 async def test_a_crash_in_a_middleware_ends_the_reply_or_the_call() -> None:

@@ -1,6 +1,7 @@
 """Live events reach every subscriber of the process once and in order, or the subscriber knows that it missed some."""
 
 import asyncio
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,6 +11,7 @@ from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.hub import HEARTBEAT, Hub, Subscription, frame
 from agentsvc.bus.leases import Entry, Grant
 from agentsvc.domain.ids import SessionId
+from agentsvc.kv.client import Redis
 from agentsvc.kv.errors import Unreachable
 from tests.bus.conftest import SESSION, Say
 from tests.bus.test_leases import happen, held
@@ -179,3 +181,57 @@ async def test_who_leaves_while_joining_leaves_nothing_behind(bus: RedisMessageB
     assert bus.hub._channels == {}
     async with bus.hub.join(SESSION) as live:
         assert not live.lost
+
+
+class Line:
+    """What lies between a client and Redis. ``hush`` silences the connections there are, without closing them."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._socket = redis_url.removeprefix("unix://")
+        self._silent: set[asyncio.Event] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent = asyncio.Event()
+        self._silent.add(silent)
+        behind, before = await asyncio.open_unix_connection(self._socket)
+        self._writers += (writer, before)
+        for source, sink in ((reader, before), (behind, writer)):
+            self._tasks.add(asyncio.create_task(self._pass_on(source, sink, silent)))
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, silent: asyncio.Event) -> None:
+        while data := await source.read(65536):
+            if not silent.is_set():
+                sink.write(data)
+
+    def hush(self) -> None:
+        for silent in self._silent:
+            silent.set()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
+
+
+async def test_a_connection_that_has_fallen_silent_is_made_again(redis_url: str, until: Until) -> None:
+    line = Line(redis_url)
+    async with await asyncio.start_server(line.accept, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        hub = Hub(Redis(f"redis://127.0.0.1:{port}"), "far", 0.1)
+        await hub.open()
+        async with hub.join(SESSION) as live:
+            line.hush()
+
+            await until(lambda: live.lost, "the silence is noticed")
+            await until(lambda: hub.connected, "the hub hears again")
+        await hub.close()
+        await line.close()
+
+
+async def test_a_hub_is_open_when_it_hears(bus: RedisMessageBus) -> None:
+    await bus.ping()

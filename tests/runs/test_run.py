@@ -7,6 +7,7 @@ import pytest
 
 from agentsvc.agent.tool import tool
 from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.bus.keys import SessionKeys
 from agentsvc.bus.leases import Grant
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import LeaseLost
@@ -284,3 +285,19 @@ async def test_a_run_that_ends_for_two_reasons_ends_once(
 
     with pytest.raises(LeaseLost):
         await task
+
+
+async def test_what_cannot_be_read_any_more_does_not_make_a_session_unusable(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    await (await run_of(bus, Actors(text("1")))).carry_out()
+    names = SessionKeys(SESSION)
+    await bus._redis.all(("SET", names.state, "{broken"), ("LSET", names.context, 0, "{broken"))
+    await say("two")
+    actors = Actors(text("2"))
+
+    await (await run_of(bus, actors, "w2")).carry_out()
+
+    assert [each.text() for each in actors.model.requests[0].messages] == ["Be brief.", "1", "two"]
+    assert (await transcript(bus))[-1].text() == "2"
+    context = await bus._redis.run("LRANGE", names.context, 0, -1)
+    assert [decode_message(raw).text() for raw in context] == ["1", "two", "2"]

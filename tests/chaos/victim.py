@@ -1,0 +1,133 @@
+"""``agentsvc serve`` with tools that leave a trace, which can be told to die at one of its awaits on Redis.
+
+    export VICTIM_MESSAGE=m1 VICTIM_DIES="after write 2" VICTIM_TRACE=trace VICTIM_TOOLS=tools
+    python -m tests.chaos.victim serve …
+
+From the moment at which the message with that id is accepted until its run has ended each await on Redis is two places
+to die at: before the commands are sent, and after the replies are here but nobody has seen them. A read that waits for
+requests changes nothing before its reply, so it is one place. A place is called by its command or script and by how
+often that came by. What was passed is in the trace, a line each.
+"""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agentsvc import cli, telemetry
+from agentsvc.agent.tool import ToolBase, tool
+from agentsvc.app import create_app
+from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from agentsvc.kv.client import Command, Redis
+from agentsvc.settings import Settings
+
+# What goes on without anybody asking for it, at times of its own; and a note, which travels with what is accepted.
+_UNCOUNTED = {"XAUTOCLAIM", "XCLAIM", "renew", "forget", "PING", "overdue", "note"}
+
+
+LAST = "after done 1"
+
+
+class Countdown:
+    """Notes the places that are passed from ``message`` to the end of its run, and dies at the one called ``dies``."""
+
+    def __init__(self, message: str, dies: str, trace: Path) -> None:
+        self._message = message
+        self._dies = dies
+        self._trace = trace
+        self._armed = False
+        self._passed: Counter[str] = Counter()
+
+    def arm(self, commands: Sequence[Command]) -> None:
+        self._armed = self._armed or any(self._message in command for command in commands)
+
+    def pass_by(self, moment: str, names: Sequence[str]) -> None:
+        for name in dict.fromkeys(names):
+            if self._armed and name not in _UNCOUNTED:
+                self._pass(f"{moment} {name}")
+
+    def _pass(self, kind: str) -> None:
+        self._passed[kind] += 1
+        place = f"{kind} {self._passed[kind]}"
+        with self._trace.open("a") as trace:
+            trace.write(f"{place}\n")
+        if place == self._dies:
+            os.killpg(0, signal.SIGKILL)
+        self._armed = place != LAST
+
+
+def instrument(countdown: Countdown) -> None:
+    """Let every await on Redis pass by the countdown."""
+    exchange, wait = Redis._exchange, Redis.wait
+
+    async def counted_exchange(self: Redis, commands: list[Command]) -> list[Any]:
+        countdown.arm(commands)
+        names = [_name(self, command) for command in commands]
+        countdown.pass_by("before", names)
+        replies = await exchange(self, commands)
+        countdown.pass_by("after", names)
+        return replies
+
+    async def counted_wait(self: Redis, *command: Any) -> Any:
+        reply = await wait(self, *command)
+        if reply:
+            countdown.pass_by("after", [str(command[0])])
+        return reply
+
+    setattr(Redis, "_exchange", counted_exchange)  # noqa: B010 - to a type checker these are methods, not variables
+    setattr(Redis, "wait", counted_wait)  # noqa: B010
+
+
+def _name(redis: Redis, command: Command) -> str:
+    """The command, or the script that it runs."""
+    return redis._scripts[str(command[1])].name if command[0] == "EVALSHA" else str(command[0])
+
+
+def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
+    def write(*words: str) -> None:
+        with trace.open("a") as file:
+            file.write(" ".join(words) + "\n")
+
+    @tool(concurrent=False)
+    async def once(mark: str) -> str:
+        """May not be repeated."""
+        write("once", mark)
+        return "done"
+
+    @tool(concurrent=False, idempotent=True)
+    async def again(mark: str) -> str:
+        """May be repeated."""
+        write("again", mark)
+        return "done"
+
+    @tool
+    async def hang(mark: str) -> str:
+        """Never ends; says in which process it hangs."""
+        write("hang", mark, str(os.getpid()))
+        await asyncio.Event().wait()
+        return "never"
+
+    return once, again, hang
+
+
+def app() -> Any:
+    """The app of each worker."""
+    if "VICTIM_DIES" in os.environ:
+        trace = Path(os.environ["VICTIM_TRACE"])
+        instrument(Countdown(os.environ["VICTIM_MESSAGE"], os.environ["VICTIM_DIES"], trace))
+    settings = Settings.from_runtime(os.environ)
+    telemetry.configure(settings.log.level, settings.log.format)
+    made = tools_that_write_to(Path(os.environ["VICTIM_TOOLS"]))
+
+    async def tools(_: OwnerId, __: AgentId, ___: SessionId) -> Sequence[ToolBase]:
+        return made
+
+    return create_app(settings=settings, extra_agent_tools=tools)
+
+
+if __name__ == "__main__":
+    cli._APP = "tests.chaos.victim:app"
+    cli.main()
