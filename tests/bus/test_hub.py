@@ -1,7 +1,6 @@
 """Live events reach every subscriber of the process once and in order, or the subscriber knows that it missed some."""
 
 import asyncio
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
