@@ -1,4 +1,4 @@
-"""The connection to Redis: commands travel in batches, and what waits has a line of its own."""
+"""Commands to Redis: they travel in batches, and what waits on the server has a line of its own."""
 
 import asyncio
 import random
@@ -8,20 +8,16 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import hiredis
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, MasterDownError, NoScriptError, ReadOnlyError, RedisError, ResponseError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from agentsvc.kv.dial import LOST, dial
 from agentsvc.kv.errors import Refused, Unreachable
 from agentsvc.kv.scripts import Script
+from agentsvc.kv.subscriber import Subscriber
 
 Arg = bytes | str | int | float
 Command = Sequence[Arg]
 
-_LOST = (RedisConnectionError, RedisTimeoutError, OSError)
 _PASSING = (BusyLoadingError, MasterDownError, ReadOnlyError)
 _BATCH = 256  # commands a round trip
 _ANSWER_S = 5.0  # seconds until a batch is given up for lost
@@ -47,8 +43,8 @@ class Redis:
         self._queue: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
         self._sender: asyncio.Task[None] | None = None
         self._scripts: dict[str, Script] = {}
-        self._commands = _client(url)
-        self._waiting = _client(url)
+        self._commands = dial(url)
+        self._waiting = dial(url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,12 +84,12 @@ class Redis:
         """The reply to one command that blocks on the server, sent on a connection of its own."""
         try:
             return await self._waiting.execute_command(*command)
-        except _LOST as error:
+        except LOST as error:
             raise Unreachable(str(error)) from error
         except ResponseError as error:
             raise Refused(str(error)) from error
 
-    def subscriber(self) -> "Subscriber":
+    def subscriber(self) -> Subscriber:
         """A connection that hears what is published."""
         return Subscriber(self.url)
 
@@ -139,7 +135,7 @@ class Redis:
                 if not any(isinstance(reply, _PASSING) for reply in replies):
                     return replies
                 error: Exception = next(reply for reply in replies if isinstance(reply, _PASSING))
-            except _LOST as lost:
+            except LOST as lost:
                 error = lost
             if loop.time() + pause > until:
                 raise Unreachable(str(error)) from error
@@ -189,82 +185,3 @@ def _settle(answer: asyncio.Future[list[Any]], replies: list[Any]) -> None:
             answer.set_exception(Refused(str(reply)))
             return
     answer.set_result(replies)
-
-
-class Subscriber:
-    """Hears channels over one connection, which only ``listen`` makes, reads and makes again.
-
-    So nobody who subscribes has to deal with a loss: what is wanted is said whenever there is a connection.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._client = _client(url)
-        self._connection: Any = None
-        self._channels: set[bytes] = set()
-        self._unanswered = False
-
-    async def subscribe(self, *channels: bytes) -> None:
-        """Hear these from now on, or as soon as there is a connection; ``listen`` tells when."""
-        self._channels.update(channels)
-        await self._tell("SUBSCRIBE", channels)
-
-    async def unsubscribe(self, *channels: bytes) -> None:
-        """Hear these no more, also after the connection was made again."""
-        self._channels.difference_update(channels)
-        await self._tell("UNSUBSCRIBE", channels)
-
-    async def listen(self) -> tuple[bytes, bytes, bytes]:
-        """The next thing heard: kind (``message``, ``subscribe``, ``unsubscribe``), channel, payload.
-
-        A ``subscribe`` for a channel that was subscribed before says that the connection may have been lost in between.
-        Raises Unreachable, after which another call tries again.
-        """
-        try:
-            connection = self._connection or await self._connect()
-            while True:
-                heard: list[bytes] = await connection.read_response(disconnect_on_error=False)
-                self._unanswered = False
-                if len(heard) >= 3:
-                    return heard[0], heard[1], heard[2]
-        except (*_LOST, RedisError) as error:
-            await self._disconnect()
-            raise Unreachable(str(error)) from error
-
-    async def check(self) -> None:
-        """Ask for a sign of life. A connection that has given none since it was asked before is made again."""
-        if self._unanswered and self._connection is not None:
-            await self._connection.disconnect(nowait=True)  # the one who reads from it notices
-        self._unanswered = True
-        await self._tell("PING", ())
-
-    async def aclose(self) -> None:
-        await self._disconnect()
-        await self._client.aclose()
-
-    async def _connect(self) -> Any:
-        self._connection = connection = await self._client.connection_pool.get_connection()
-        self._unanswered = False
-        if self._channels:
-            await connection.send_command("SUBSCRIBE", *self._channels)
-        return connection
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-            await self._client.connection_pool.release(connection)
-
-    async def _tell(self, command: str, channels: Sequence[bytes]) -> None:
-        # A connection that is lost would be made again here, beside the one who reads from it.
-        if self._connection is not None and self._connection.is_connected:
-            with suppress(*_LOST):
-                await self._connection.send_command(command, *channels, check_health=False)
-
-
-def _client(url: str) -> Any:
-    """A client that sends each command once, waits for its answer without an end, and hands it on as it is."""
-    over_tcp = {} if url.startswith("unix:") else {"socket_connect_timeout": 5.0, "socket_keepalive": True}
-    make: Any = cast("Any", aioredis.Redis).from_url
-    client = make(url, protocol=2, socket_timeout=None, retry=Retry(NoBackoff(), 0), **over_tcp)
-    client.response_callbacks.clear()
-    return client

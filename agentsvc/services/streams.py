@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from agentsvc.bus.bus import MessageBus
-from agentsvc.bus.hub import HEARTBEAT, Subscription, frame
 from agentsvc.bus.log import Bounds
+from agentsvc.bus.subscription import HEARTBEAT, Subscription, frame
 from agentsvc.domain.events import STREAM_GAP, STREAM_RESUMED, Custom, encode_event
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId, new_id
 from agentsvc.domain.messages import Msg

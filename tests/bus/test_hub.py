@@ -7,8 +7,9 @@ import pytest
 import redis.asyncio as aioredis
 
 from agentsvc.bus.bus import RedisMessageBus
-from agentsvc.bus.hub import HEARTBEAT, Hub, Subscription, frame
+from agentsvc.bus.hub import Hub
 from agentsvc.bus.leases import Entry, Grant
+from agentsvc.bus.subscription import HEARTBEAT, Subscription, frame
 from agentsvc.domain.ids import SessionId
 from agentsvc.kv.client import Redis
 from agentsvc.kv.errors import Unreachable
