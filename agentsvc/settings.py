@@ -11,17 +11,16 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct, field
 
+from agentsvc.telemetry import MASK, Format, Level
+
 PREFIX = "AGENTSVC_"
 # Settings on their way from `agentsvc serve` to its workers, as JSON.
 RUNTIME = PREFIX + "RUNTIME"
 
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["plain", "json"]
 Purpose = Literal["model", "mcp", "media", "webhook"]
 AllowPrivate = dict[Purpose, tuple[str, ...]]
 
-_MASK = "**********"
-_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+_SCHEMES = ("redis", "rediss", "unix")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}")
 
 
@@ -32,8 +31,8 @@ class SettingsError(ValueError):
 class LogSettings(Struct, frozen=True, kw_only=True):
     """``json`` writes one object a line."""
 
-    level: LogLevel = "info"
-    format: LogFormat = "plain"
+    level: Level = "info"
+    format: Format = "plain"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -94,7 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def masked(self) -> dict[str, Any]:
         """The tree for people to read."""
         tree: dict[str, Any] = msgspec.to_builtins(self)
-        tree["secret_keys"] = [_MASK] * len(self.secret_keys)
+        tree["secret_keys"] = [MASK] * len(self.secret_keys)
         tree["redis_url"] = None if self.redis_url is None else without_password(self.redis_url)
         return tree
 
@@ -102,12 +101,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings({self.masked()})"
 
 
-def check_keys(settings: Settings) -> None:
-    """Raise ``SettingsError`` when there is nothing to seal secrets with that every replica has."""
-    if settings.redis_url is not None and not settings.secret_keys:
+def check_keys(settings: Settings, *, brought: bool = False) -> None:
+    """Raise ``SettingsError`` when there is nothing to seal secrets with that every replica has.
+
+    ``brought``: an app has a storage or a message bus of its own, which other replicas may share.
+    """
+    if (settings.redis_url is not None or brought) and not settings.secret_keys:
         raise SettingsError(
-            f"{PREFIX}SECRET_KEYS is needed with a Redis of your own ({PREFIX}REDIS_URL): users' secrets are sealed "
-            "with it, and every replica needs the same. Make one with: openssl rand -base64 32"
+            f"{PREFIX}SECRET_KEYS is needed with a Redis of your own ({PREFIX}REDIS_URL), or a storage or message bus "
+            "that an app brings: users' secrets are sealed with it, and every replica needs the same. Make one with: "
+            "openssl rand -base64 32"
         )
 
 
@@ -190,11 +193,8 @@ def _directory(text: str) -> str:
 
 def _redis_url(text: str) -> str:
     url = urlsplit(text)
-    missing = {
-        "unix": not url.path.startswith("/") or bool(url.hostname),
-        "redis+sentinel": not url.netloc or not url.path.strip("/"),
-    }
-    if url.scheme not in _SCHEMES or missing.get(url.scheme, not url.netloc):
+    named = url.path.startswith("/") and not url.hostname if url.scheme == "unix" else bool(url.netloc)
+    if url.scheme not in _SCHEMES or not named:
         raise ValueError(url.scheme)
     return text
 
@@ -235,8 +235,8 @@ def _is_loopback(host: str) -> bool:
 
 def without_password(url: str) -> str:
     """The URL of a Redis for people to read."""
-    url = re.sub(r"(?<=://)(?:([^:/@]*):)?[^/]*@", rf"\1:{_MASK}@", url)
-    return re.sub(r"(?<=[?&]password=)[^&]*", _MASK, url)
+    url = re.sub(r"(?<=://)(?:([^:/@]*):)?[^/]*@", rf"\1:{MASK}@", url)
+    return re.sub(r"(?<=[?&]password=)[^&]*", MASK, url)
 
 
 def _data_home(environ: Mapping[str, str]) -> str:
@@ -257,7 +257,7 @@ def _variables() -> dict[str, Variable]:
     variable(
         "redis_url",
         _redis_url,
-        "redis://host, rediss://host, unix:///path, redis+sentinel://host,host/service or redis+cluster://host,host",
+        "redis://host, rediss://host or unix:///path (Sentinel and Cluster are not supported yet)",
         "A Redis or Valkey of your own. Without it, one is started that keeps its data in the data directory.",
         quiet=True,
     )
@@ -278,19 +278,27 @@ def _variables() -> dict[str, Variable]:
     variable(
         "trust_user_header", _boolean, "true or false", "Take X-User-ID for who it says, also on a public address."
     )
-    variable("log_level", _one_of(LogLevel), "debug, info, warning or error", "What is logged.")
-    variable("log_format", _one_of(LogFormat), "plain or json", "How it is logged.")
+    variable("log_level", _one_of(Level), "debug, info, warning or error", "What is logged.")
+    variable("log_format", _one_of(Format), "plain or json", "How it is logged.")
     variable("max_body", _number(int, 1024), "a whole number of bytes from 1024", "The largest request, in bytes.")
     variable("max_runs", _number(int, 1), count, "How many runs one worker carries out at the same time.")
     variable("max_connections", _number(int, 1), count, "How many connections one worker holds.")
     variable("queue_shards", _number(int, 1, 1024), "a whole number from 1 to 1024", "Parts of the run queue.")
     variable(
-        "log_keep", _number(int, 0), "a whole number from 0", "Events kept of a session beyond the reply in flight."
+        "log_keep",
+        _number(int, 0),
+        "a whole number from 0",
+        "How many events of a session are kept; the newest reply counts in, but is never cut.",
     )
     variable(
         "lease_s", _number(float, 1), "a number of seconds from 1", "After this time a silent worker loses its runs."
     )
-    variable("drain_s", _number(float, 0.1), seconds, "How long a worker that is told to stop may take.")
+    variable(
+        "drain_s",
+        _number(float, 0.1),
+        seconds,
+        "How long a worker that is told to stop may take, with up to 2 seconds of it to hand its runs over.",
+    )
     variable("heartbeat_s", _number(float, 0.1), seconds, "A silent stream is given a sign of life this often.")
     return variables
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 Level = Literal["debug", "info", "warning", "error"]
-Form = Literal["plain", "json"]
+Format = Literal["plain", "json"]
 
 MASK = "**********"
 
@@ -89,7 +89,7 @@ def spellings(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((value, escaped, escaped.replace("/", "\\/"), in_url)))
 
 
-def configure(level: Level = "info", form: Form = "plain", stream: TextIO | None = None) -> None:
+def configure(level: Level = "info", form: Format = "plain", stream: TextIO | None = None) -> None:
     """Log to ``stream`` (standard error). What others have set up is replaced."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JSONLines() if form == "json" else PlainLines())

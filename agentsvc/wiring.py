@@ -37,6 +37,8 @@ from agentsvc.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+_HAND_OVER_S = 2.0  # what a dispatcher takes at most to hand its runs over
+
 Loops = Mapping[str, Callable[[asyncio.Event], Awaitable[None]]]
 
 
@@ -99,7 +101,7 @@ async def open_parts(settings: Settings, given: Given, *, version: str) -> Async
             agents=Agents(storage, removal),
             chat=Chat(bus, sessions),
             credentials=Credentials(storage, vault, factory),
-            health=HealthChecks(storage, bus, draining, version),
+            health=HealthChecks(storage, bus, draining, supervisor.failing, version),
             messages=Messages(sessions, bus),
             models=Models(catalog),
             once=Once(storage),
@@ -135,7 +137,8 @@ def _bus(settings: Settings) -> MessageBus:
 
 def _loops(settings: Settings, bus: MessageBus, prepare: Prepare, removal: Removal) -> Loops:
     """Everything that goes on without being asked."""
-    dispatcher = Dispatcher(bus, prepare, limit=settings.max_runs, lease_s=settings.lease_s, grace_s=settings.drain_s)
+    grace_s = grace_of(settings.drain_s)
+    dispatcher = Dispatcher(bus, prepare, limit=settings.max_runs, lease_s=settings.lease_s, grace_s=grace_s)
     return {
         **{f"claims of shard {shard}": partial(dispatcher.claim, shard) for shard in range(bus.queue.shards)},
         "claims of silent workers": dispatcher.reclaim,
@@ -145,9 +148,14 @@ def _loops(settings: Settings, bus: MessageBus, prepare: Prepare, removal: Remov
     }
 
 
+def grace_of(drain_s: float) -> float:
+    """The seconds that runs have to end by themselves, so that handing the others over still fits into ``drain_s``."""
+    return max(drain_s - _HAND_OVER_S, drain_s / 2)
+
+
 async def _complete(settings: Settings, given: Given, stack: AsyncExitStack) -> Settings:
     """With a Redis and keys: the operator's own, else an embedded one that lives as long as the parts."""
-    check_keys(settings)
+    check_keys(settings, brought=given.storage is not None or given.bus is not None)
     data_dir = Path(settings.data_dir)
     if settings.redis_url is None and (given.storage is None or given.bus is None):
         server = EmbeddedRedis(data_dir)

@@ -73,7 +73,9 @@ def test_a_flag_is_named_like_its_variable():
         ("REDIS_URL", "http://redis"),
         ("REDIS_URL", "redis://"),
         ("REDIS_URL", "unix://relative/path"),
-        ("REDIS_URL", "redis+sentinel://one,two"),
+        ("REDIS_URL", "unix://host/run/redis.sock"),
+        ("REDIS_URL", "redis+sentinel://one:26379,two:26379/main"),
+        ("REDIS_URL", "redis+cluster://one:7000,two:7000"),
         ("SECRET_KEYS", "hunter2"),
         ("SECRET_KEYS", base64.b64encode(b"short").decode()),
         ("SECRET_KEYS", f"{KEY},{KEY}"),
@@ -104,12 +106,15 @@ def test_an_error_names_the_variable_and_what_was_expected(name, text):
         "redis://localhost",
         "rediss://user:pass@redis:6380/0",
         "unix:///run/redis.sock",
-        "redis+sentinel://one:26379,two:26379/main",
-        "redis+cluster://one:7000,two:7000",
     ],
 )
 def test_every_kind_of_redis_can_be_named(url):
     assert Settings.from_env({"AGENTSVC_REDIS_URL": url}).redis_url == url
+
+
+def test_what_is_not_supported_yet_is_said_to_be():
+    with pytest.raises(SettingsError, match="Sentinel and Cluster are not supported yet"):
+        Settings.from_env({"AGENTSVC_REDIS_URL": "redis+cluster://one:7000"})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def written(logging_kept):
     """Set logging up and get what is written."""
     stream = io.StringIO()
 
-    def configure(level: telemetry.Level = "info", form: telemetry.Form = "plain"):
+    def configure(level: telemetry.Level = "info", form: telemetry.Format = "plain"):
         telemetry.configure(level, form, stream)
         return stream
 

@@ -45,7 +45,8 @@ class Reply:
         self._clock = clock
         self._resumed = bool(state.reply_context.reply_id)
         self._fold = Fold(_rewound(state.context[-1]) if self._resumed else self._empty())
-        self._earlier = state.context[:-1] if self._resumed else state.context
+        self._before = state.context[:-1] if self._resumed else state.context
+        self._earlier = self._before
         self._round = state.reply_context.cur_iter
         self._begun = False
         self._done = False
@@ -69,12 +70,16 @@ class Reply:
     async def events(self, inputs: Sequence[Msg] = ()) -> AsyncGenerator[ev.Event]:
         """What happens, from ``REPLY_START`` (or from where an earlier worker stopped) to ``REPLY_END``."""
         reply = self._agent.around("on_reply", self._reply)
+        self._earlier = [*self._before, *inputs]
+        failure = RuntimeError("a middleware ended the reply without REPLY_END")
         try:
             async with aclosing(cast("AsyncGenerator[ev.Event]", reply(inputs=inputs))) as events:
                 async for event in events:
                     yield self._happened(event)
-        except Exception as failure:  # a middleware's: whatever it left open is closed all the same
-            log.warning("reply %s failed", self.id, exc_info=failure)
+        except Exception as error:  # noqa: BLE001 - logged below, with what it left open
+            failure.__cause__ = error
+        if not self._done:  # whatever a middleware left open is closed all the same
+            log.warning("reply %s was broken off", self.id, exc_info=failure)
             for event in self._after_failure(failure):
                 yield self._happened(event)
         self._journal.record()
@@ -86,7 +91,7 @@ class Reply:
         return event
 
     async def _reply(self, *, inputs: Sequence[Msg]) -> AsyncGenerator[ev.Event]:
-        self._earlier = [*self._earlier, *inputs]
+        self._earlier = [*self._before, *inputs]
         yield self._opening()
         self._journal.record()
         if self._resumed:
@@ -228,8 +233,6 @@ class Reply:
 
     def _after_failure(self, failure: Exception) -> list[ev.Event]:
         """All that a reply lacks whose events broke off."""
-        if self._done:
-            return []
         opening = [] if self._begun else [self._opening()]
         ends = unfinished(self.message, self._clock())
         return [*opening, *ends, *self._close_calls(_INTERRUPTED), self._end("error", classify(failure))]

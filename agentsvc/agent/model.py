@@ -23,7 +23,10 @@ class ThinkingDelta(Struct, frozen=True):
 
 
 class ToolCallDelta(Struct, frozen=True, gc=False):
-    """A piece of the call at ``index``. The first piece carries ``name``; ``arguments`` is a fragment of JSON text."""
+    """A piece of the call at ``index``. The first piece carries ``name``; ``arguments`` is a fragment of JSON text.
+
+    ``id`` is the provider's, who may leave it out or repeat it: a call is told apart by its ``index``.
+    """
 
     index: int
     arguments: str = ""

@@ -31,7 +31,7 @@ class Reasoning:
     async def events(self, context: list[Msg], tool_choice: ToolChoice) -> AsyncGenerator[ev.Event]:
         """The events of one answer. Whatever ends it, what it opened is closed.
 
-        Raises Interrupted and ModelError after that.
+        Raises Interrupted, and what the model raises, after that.
         """
         request = await self._request(context, tool_choice)
         model, first, answer = await self._begin(request)
@@ -46,7 +46,7 @@ class Reasoning:
                 try:
                     with self._interruption:
                         delta = await anext(deltas, None)
-                except (Interrupted, ModelError) as error:
+                except Exception as error:  # noqa: BLE001 - raised again when all that is open is closed
                     failure, delta = error, None
         self.finish, self.only_thought = blocks.finish, blocks.only_thought
         for event in blocks.close():

@@ -44,7 +44,7 @@ class RedisMessageBus(MessageBus):
     """The bus on Redis ≥ 7.0 or Valkey ≥ 7.2, opened with ``async with``.
 
     ``lease_s`` is how long a worker that falls silent keeps its sessions, ``log_keep`` how many events a session keeps
-    beyond its newest reply, ``heartbeat_s`` how often an idle stream hears a comment.
+    (its newest reply counts in, but is never cut), ``heartbeat_s`` how often an idle stream hears a comment.
     """
 
     def __init__(
@@ -52,13 +52,14 @@ class RedisMessageBus(MessageBus):
     ) -> None:
         self.url = url
         self._redis = Redis(url)
+        self._bulk = Redis(url)  # long answers hold up nobody's first token
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}"
         self.heads = Heads(self._redis)
         self.inbox = Inbox(self._redis, shards)
         self.queue = Queue(self._redis, shards)
         self.leases = Leases(self._redis, lease_s, log_keep)
-        self.log = Log(self._redis)
-        self.transcripts = Transcripts(self._redis)
+        self.log = Log(self._bulk)
+        self.transcripts = Transcripts(self._bulk)
         self.removals = Notes(self._redis, keys.removing(0))
         self._heartbeat_s = heartbeat_s
         self.lease_s = lease_s
@@ -74,6 +75,7 @@ class RedisMessageBus(MessageBus):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.hub.close()
+        await self._bulk.__aexit__(kind, error, trace)
         await self._redis.__aexit__(kind, error, trace)
 
     async def ping(self) -> None:

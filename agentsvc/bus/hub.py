@@ -121,7 +121,10 @@ class Hub:
                 await asyncio.sleep(0.2)
                 continue
             if kind == b"message":
-                self._hear(name, payload)
+                try:
+                    self._hear(name, payload)
+                except ValueError:
+                    log.exception("an unreadable message on %s", name.decode())
             elif kind == b"subscribe":
                 self._connected.set()
                 self._subscribed(name)

@@ -67,7 +67,7 @@ class Inbox:
         names = keys.of_session(request.session_id)
         reply = await self._redis.call(
             _INTERRUPT,
-            (names.head, names.inbox),
+            (names.head, names.inbox, names.accepted),
             (request.owner, request.agent_id, request.session_id, encode_input(closing), request.run_id),
         )
         return None if reply[0] in (b"idle", b"stopping") else _accepted(reply)

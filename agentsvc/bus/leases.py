@@ -8,6 +8,7 @@ from msgspec import Struct
 from agentsvc.bus import keys
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId, new_id
+from agentsvc.domain.runs import RunRequest
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
 
@@ -22,7 +23,8 @@ Mark = Literal["", "start", "end"]
 class Grant(Struct, frozen=True):
     """The lease of a session, and the session as it stands.
 
-    ``resumed`` says that an earlier holder did not finish its run. ``inbox`` holds entry ids and inputs, oldest first.
+    ``resumed`` says that an earlier holder did not finish its run, ``attempts`` how often that happened without its
+    being handed over. ``inbox`` holds entry ids and inputs, oldest first.
     """
 
     session_id: SessionId
@@ -32,6 +34,7 @@ class Grant(Struct, frozen=True):
     fence: int
     seq: int
     resumed: bool
+    attempts: int
     stop: bool
     state: bytes
     context: list[bytes]
@@ -68,17 +71,17 @@ class Leases:
         self._lease_ms = int(lease_s * 1000)
         self._log_keep = log_keep
 
-    async def take(self, session_id: SessionId, worker: str, run_id: RunId) -> Grant | Busy | None:
-        """The lease, if something is to be done; None when the session is idle or gone."""
-        names = keys.of_session(session_id)
+    async def take(self, request: RunRequest, worker: str) -> Grant | Busy | None:
+        """The lease, if something is to be done; None when the session is idle, gone or not of this owner and agent."""
+        names = keys.of_session(request.session_id)
         reply = await self._redis.call(
             _TAKE,
             (names.head, names.inbox, names.state, names.context),
-            (worker, new_id(), self._lease_ms, run_id),
+            (request.owner, request.agent_id, worker, new_id(), self._lease_ms, request.run_id),
         )
         match reply[0]:
             case b"granted":
-                return _grant(session_id, reply)
+                return _grant(request, reply)
             case b"busy":
                 return Busy(int(reply[1]) / 1000)
             case _:
@@ -150,13 +153,14 @@ class Leases:
         return bool(reply == 1)
 
 
-def _grant(session_id: SessionId, reply: list[Any]) -> Grant:
-    _, fence, seq, run_id, resumed, stop, state, context, inbox, owner, agent = reply
+def _grant(request: RunRequest, reply: list[Any]) -> Grant:
+    _, fence, seq, run_id, resumed, attempts, stop, state, context, inbox = reply
     return Grant(
-        session_id=session_id,
-        owner=OwnerId(owner.decode()),
-        agent_id=AgentId(agent.decode()),
+        session_id=request.session_id,
+        owner=request.owner,
+        agent_id=request.agent_id,
         run_id=RunId(run_id.decode()),
+        attempts=attempts,
         fence=fence,
         seq=seq,
         resumed=bool(resumed),

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from agentsvc.bus import keys
+from agentsvc.domain.errors import NotFound
 from agentsvc.domain.ids import SessionId
 from agentsvc.kv.client import Redis
 
@@ -21,9 +22,13 @@ class Log:
         self._redis = redis
 
     async def read(self, session_id: SessionId, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Up to ``limit`` events after a seq: seq and JSON, in order."""
-        key = keys.of_session(session_id).log
-        entries = await self._redis.run("XRANGE", key, f"({after}-0", "+", "COUNT", limit)
+        """Up to ``limit`` events after a seq: seq and JSON, in order. Raises NotFound when the session is gone."""
+        names = keys.of_session(session_id)
+        entries, there = await self._redis.all(
+            ("XRANGE", names.log, f"({after}-0", "+", "COUNT", limit), ("EXISTS", names.head)
+        )
+        if not there:
+            raise NotFound("session not found")
         return [(int(entry[:-2]), fields[1]) for entry, fields in entries]
 
     async def bounds(self, session_id: SessionId) -> Bounds:

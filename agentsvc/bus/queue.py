@@ -20,6 +20,7 @@ _FORGET = Script("agentsvc.bus", "forget")
 
 _AT_ONCE = 64  # stale claims a round trip
 _START = b"0-0"
+_LATE = 5.0  # seconds that the answer to a claim may be overdue
 
 log = logging.getLogger(__name__)
 
@@ -56,23 +57,29 @@ class Queue:
 
     async def claim(self, shard: int, worker: str, limit: int, wait_ms: int) -> list[Ticket]:
         """Up to ``limit`` new requests; waits for the first one."""
-        heard = await self._redis.wait(
-            *("XREADGROUP", "GROUP", keys.GROUP, worker, "COUNT", limit, "BLOCK", wait_ms),
-            *("STREAMS", keys.runs(shard), ">"),
-        )
+        command = ("XREADGROUP", "GROUP", keys.GROUP, worker, "COUNT", limit, "BLOCK", wait_ms)
+        try:
+            heard = await self._redis.wait(*command, "STREAMS", keys.runs(shard), ">", within=wait_ms / 1000 + _LATE)
+        except Refused as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await self.open()  # Redis came back without it
+            return []
         return await self._tickets(shard, heard[0][1] if heard else [], reclaimed=False)
 
-    async def reclaim(self, shard: int, worker: str, idle_ms: int) -> list[Ticket]:
-        """All requests of workers that have not been heard of for ``idle_ms``."""
+    async def reclaim(self, shard: int, worker: str, idle_ms: int, limit: int) -> list[Ticket]:
+        """Up to ``limit`` requests of workers that have not been heard of for ``idle_ms``."""
         tickets: list[Ticket] = []
         place = _START
-        while True:  # a call looks only so far, and the claims of the living may fill all that it sees
+        while len(tickets) < limit:  # a call looks only so far, and the claims of the living may fill all that it sees
+            count = min(_AT_ONCE, limit - len(tickets))
             place, entries, *_ = await self._redis.run(
-                *("XAUTOCLAIM", keys.runs(shard), keys.GROUP, worker, idle_ms, place, "COUNT", _AT_ONCE)
+                *("XAUTOCLAIM", keys.runs(shard), keys.GROUP, worker, idle_ms, place, "COUNT", count)
             )
             tickets += await self._tickets(shard, entries, reclaimed=True)
             if place == _START:
-                return tickets
+                break
+        return tickets
 
     async def touch(self, worker: str, tickets: list[Ticket]) -> None:
         """Say that these are still being worked on."""
@@ -94,7 +101,15 @@ class Queue:
 
     async def unannounced(self, seconds: float) -> list[RunRequest]:
         """Sessions that were noted for longer than that and may hold a message nobody was told of."""
-        return [decode_note(note) for notes in self._unannounced for note in await notes.overdue(seconds)]
+        requests: list[RunRequest] = []
+        for notes in self._unannounced:
+            for note in await notes.overdue(seconds):
+                try:
+                    requests.append(decode_note(note))
+                except msgspec.MsgspecError:
+                    log.exception("unreadable note of a session dropped")
+                    await notes.remove(note)
+        return requests
 
     async def forget(self, worker: str) -> None:
         """Remove this consumer, if nothing is pending for it."""

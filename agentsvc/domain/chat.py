@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentsvc.domain.decoding import MOST_TOLD, is_object, parse, problems, refusal
 from agentsvc.domain.errors import Problem
@@ -26,7 +27,9 @@ _MOST_MESSAGES = 1000
 @dataclass(frozen=True, kw_only=True)
 class ChatIn:
     """``input`` must be there: a message, several, the answer to what a parked reply waits for, or null for a turn
-    without new input. No struct, since these have no tag that tells them all apart: see ``decode_chat``.
+    without new input. A message whose id is empty came without one, and is given one when it is kept.
+
+    No struct, since these have no tag that tells them all apart: see ``decode_chat``.
     """
 
     agent_id: AgentId
@@ -60,7 +63,7 @@ def decode_chat(body: bytes) -> ChatIn:
     decoded: ChatInput = msgspec.convert(given, kind)
     if refused := list(islice(_refused(decoded), MOST_TOLD)):
         raise refusal(refused)
-    return ChatIn(agent_id=value["agent_id"], session_id=value["session_id"], input=decoded)
+    return ChatIn(agent_id=value["agent_id"], session_id=value["session_id"], input=_unnamed(decoded, given))
 
 
 def _kind(value: Any) -> Any:
@@ -86,6 +89,18 @@ def _unknown(value: Any) -> Problem:
     if is_object(value):
         return Problem("input.type", "expected USER_CONFIRM_RESULT, EXTERNAL_EXECUTION_RESULT or a message")
     return Problem("input", "expected a message, a list of messages, an event or null")
+
+
+def _unnamed(decoded: ChatInput, given: Any) -> ChatInput:
+    """The input without the ids that decoding has made up."""
+    match decoded:
+        case Msg():
+            return decoded if "id" in given else replace(decoded, id="")
+        case list():
+            pairs = zip(decoded, given, strict=True)
+            return [message if "id" in each else replace(message, id="") for message, each in pairs]
+        case _:
+            return decoded
 
 
 def _refused(given: ChatInput) -> Iterator[Problem]:

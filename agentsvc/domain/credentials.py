@@ -6,8 +6,6 @@ from msgspec import Struct
 
 from agentsvc.domain.records import Record
 
-MASK = "**********"
-
 
 class CredentialRecord(Record, frozen=True, kw_only=True):
     """The stored form: ``data`` holds the public fields, ``sealed`` the secret ones, encrypted (base64)."""

@@ -3,12 +3,10 @@
 AgentServiceError 500
 ├── BadRequest 400
 ├── Unauthorized 401
-├── Forbidden 403
 ├── NotFound 404
 ├── Conflict 409
 │   ├── VersionConflict
 │   └── SessionBusy
-├── TooLarge 413
 ├── Invalid 422
 ├── ModelError                a provider failed; becomes the end of a reply, never an answer of ours
 ├── LeaseLost                 somebody else writes this session now
@@ -53,12 +51,6 @@ class Unauthorized(AgentServiceError):
     status, code = 401, "unauthorized"
 
 
-class Forbidden(AgentServiceError):
-    """The caller may see this but not change it."""
-
-    status, code = 403, "forbidden"
-
-
 class NotFound(AgentServiceError):
     """There is no such thing, or it belongs to somebody else."""
 
@@ -85,12 +77,6 @@ class SessionBusy(Conflict):
     """A run holds the session."""
 
     code = "session_busy"
-
-
-class TooLarge(AgentServiceError):
-    """The request is larger than allowed."""
-
-    status, code = 413, "too_large"
 
 
 class Invalid(AgentServiceError):

@@ -2,14 +2,12 @@
 
 from typing import Any, Generic, TypeVar
 
-import msgspec
 from msgspec import UNSET, Struct, field
 
 from agentsvc.domain.ids import OwnerId, new_id
 from agentsvc.domain.times import now
 
 T = TypeVar("T")
-S = TypeVar("S", bound=Struct)
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -33,9 +31,3 @@ class Page(Struct, Generic[T], frozen=True, kw_only=True):
 def changed(changes: Struct) -> dict[str, Any]:
     """The fields that were sent."""
     return {name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not UNSET}
-
-
-def replaced(record: S, changes: Struct) -> S:
-    """The struct with the fields that were sent, and ``record`` itself when none was."""
-    sent = changed(changes)
-    return msgspec.structs.replace(record, **sent) if sent else record

@@ -29,24 +29,26 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     agent_id: AgentId
     cause: Cause = "chat"
     run_id: RunId = field(default_factory=lambda: RunId(new_id()))
+    nonce: str = field(default_factory=new_id)
 
     @property
     def note(self) -> bytes:
-        """What finds the session again: the request without what differs from one request to the next."""
-        return _encode([self.owner, self.session_id, self.agent_id])
+        """What finds the session again. Each request has a note of its own, also when the run it asks for changes."""
+        return _encode([self.owner, self.session_id, self.agent_id, self.nonce])
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_note = msgspec.json.Decoder(tuple[OwnerId, SessionId, AgentId]).decode
+_decode_note = msgspec.json.Decoder(tuple[OwnerId, SessionId, AgentId, str]).decode
 
 
 def decode_note(note: bytes) -> RunRequest:
     """A new request for the session that was noted."""
-    owner, session_id, agent_id = _decode_note(note)
-    return RunRequest(owner=owner, session_id=session_id, agent_id=agent_id)
+    owner, session_id, agent_id, nonce = _decode_note(note)
+    return RunRequest(owner=owner, session_id=session_id, agent_id=agent_id, nonce=nonce)
 
 
 encode_input = msgspec.json.Encoder().encode
-decode_input = msgspec.json.Decoder(Input).decode
+_input_decoder: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
+decode_input = _input_decoder.decode
 encode_request = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(RunRequest).decode

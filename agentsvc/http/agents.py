@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agentsvc.domain.agents import AgentView, ContextConfig, CreateAgent, ReActConfig, UpdateAgent
 from agentsvc.domain.forms import form_of
-from agentsvc.domain.ids import AgentId
+from agentsvc.domain.ids import AgentId, NewId
 from agentsvc.http.attempts import Attempt
 from agentsvc.http.documents import of_owner, refusals
 from agentsvc.http.identity import UserId
@@ -88,8 +88,8 @@ class AgentController(Controller):
         attempt: NamedDependency[Attempt],
         data: JSONBody[CreateAgent],
     ) -> AgentCreated:
-        async def create() -> AgentCreated:
-            return AgentCreated(agent_id=AgentId((await agents.create(user_id, data)).id))
+        async def create(new_id: NewId) -> AgentCreated:
+            return AgentCreated(agent_id=AgentId((await agents.create(user_id, data, new_id)).id))
 
         return await attempt.carry_out(create, AgentCreated)
 

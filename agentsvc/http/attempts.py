@@ -9,7 +9,7 @@ from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
-from agentsvc.domain.ids import OwnerId
+from agentsvc.domain.ids import NewId, OwnerId, new_id
 from agentsvc.http.identity import UserId
 from agentsvc.services.once import Once
 
@@ -25,10 +25,13 @@ class Attempt:
     key: str | None
     fingerprint: str
 
-    async def carry_out(self, act: Callable[[], Awaitable[T]], form: type[T]) -> T:
-        """What ``act`` answers, or answered when the same request came before."""
+    async def carry_out(self, act: Callable[[NewId], Awaitable[T]], form: type[T]) -> T:
+        """What ``act`` answers, or answered when the same request came before.
+
+        ``act`` is given where the ids of all that it makes come from.
+        """
         if self.key is None:
-            return await act()
+            return await act(new_id)
         return await self.once.do(self.owner, self.key, self.fingerprint, act, form)
 
 

@@ -30,4 +30,4 @@ class ChatController(Controller):
         data: JSONBody[ChatIn],
     ) -> ChatOut:
         """Keep what was sent and have it answered. From now on it is not lost; the reply comes on the stream."""
-        return await attempt.carry_out(lambda: chat.send(user_id, data), ChatOut)
+        return await attempt.carry_out(lambda new_id: chat.send(user_id, data, new_id), ChatOut)

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
 from agentsvc.domain.credentials import CredentialIn, CredentialView
-from agentsvc.domain.ids import CredentialId
+from agentsvc.domain.ids import CredentialId, NewId
 from agentsvc.http.attempts import Attempt
 from agentsvc.http.documents import of_owner, refusals
 from agentsvc.http.identity import UserId
@@ -68,8 +68,8 @@ class CredentialController(Controller):
     ) -> CredentialCreated:
         """Keep a credential. Its secrets are sealed and never come out again."""
 
-        async def create() -> CredentialCreated:
-            created = await credentials.create(user_id, data.data)
+        async def create(new_id: NewId) -> CredentialCreated:
+            created = await credentials.create(user_id, data.data, new_id)
             return CredentialCreated(credential_id=CredentialId(created.id))
 
         return await attempt.carry_out(create, CredentialCreated)

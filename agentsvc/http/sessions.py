@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
-from agentsvc.domain.ids import AgentId, SessionId
+from agentsvc.domain.ids import AgentId, NewId, SessionId
 from agentsvc.domain.sessions import (
     CreateSession,
     MessagePage,
@@ -64,8 +64,8 @@ class SessionController(Controller):
         attempt: NamedDependency[Attempt],
         data: JSONBody[CreateSession],
     ) -> SessionCreated:
-        async def create() -> SessionCreated:
-            return SessionCreated(session_id=SessionId((await sessions.create(user_id, data)).id))
+        async def create(new_id: NewId) -> SessionCreated:
+            return SessionCreated(session_id=SessionId((await sessions.create(user_id, data, new_id)).id))
 
         return await attempt.carry_out(create, SessionCreated)
 
@@ -114,18 +114,23 @@ class SessionController(Controller):
         operation_id="interrupt_session",
         summary="Stop the reply",
         status_code=202,
-        responses=of_owner(404),
+        responses=of_owner(404, 409),
     )
     async def interrupt(
         self,
         user_id: UserId,
         chat: NamedDependency[Chat],
+        attempt: NamedDependency[Attempt],
         session_id: FromPath[SessionId],
         agent_id: FromQuery[AgentId],
     ) -> Interrupted:
         """Stop the reply in flight, or close the one that waits. Without either nothing happens."""
-        await chat.interrupt(user_id, session_id, agent_id)
-        return Interrupted(session_id=session_id)
+
+        async def interrupt(new_id: NewId) -> Interrupted:
+            await chat.interrupt(user_id, session_id, agent_id, new_id)
+            return Interrupted(session_id=session_id)
+
+        return await attempt.carry_out(interrupt, Interrupted)
 
     @get("/{session_id:str}/messages", operation_id="list_messages", summary="List messages", responses=of_owner(404))
     async def messages(

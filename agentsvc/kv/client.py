@@ -8,7 +8,15 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import hiredis
-from redis.exceptions import BusyLoadingError, MasterDownError, NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from agentsvc.kv.dial import LOST, dial
 from agentsvc.kv.errors import Refused, Unreachable
@@ -18,7 +26,8 @@ from agentsvc.kv.subscriber import Subscriber
 Arg = bytes | str | int | float
 Command = Sequence[Arg]
 
-_PASSING = (BusyLoadingError, MasterDownError, ReadOnlyError)
+_PASSING = (BusyLoadingError, MasterDownError, ReadOnlyError, OutOfMemoryError)
+_PASSING_CODES = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
 _BATCH = 256  # commands a round trip
 _ANSWER_S = 5.0  # seconds until a batch is given up for lost
 
@@ -80,10 +89,14 @@ class Redis:
             self._sender = asyncio.create_task(self._send_all(), name="redis")
         return await answer
 
-    async def wait(self, *command: Arg) -> Any:
-        """The reply to one command that blocks on the server, sent on a connection of its own."""
+    async def wait(self, *command: Arg, within: float) -> Any:
+        """The reply to one command that blocks on the server, sent on a connection of its own.
+
+        ``within`` is in seconds, and longer than the server may block: a connection that is silent beyond it is lost.
+        """
         try:
-            return await self._waiting.execute_command(*command)
+            async with asyncio.timeout(within):
+                return await self._waiting.execute_command(*command)
         except LOST as error:
             raise Unreachable(str(error)) from error
         except ResponseError as error:
@@ -132,9 +145,10 @@ class Redis:
         while True:
             try:
                 replies = await self._pipeline(commands)
-                if not any(isinstance(reply, _PASSING) for reply in replies):
+                passing = next((reply for reply in replies if _will_pass(reply)), None)
+                if passing is None:
                     return replies
-                error: Exception = next(reply for reply in replies if isinstance(reply, _PASSING))
+                error: Exception = passing
             except LOST as lost:
                 error = lost
             if loop.time() + pause > until:
@@ -177,6 +191,11 @@ async def _reply(connection: Any) -> Any:
         return await connection.read_response()
     except ResponseError as error:
         return error
+
+
+def _will_pass(reply: Any) -> bool:
+    """Whether it is refused for a while, and before anything of it was carried out."""
+    return isinstance(reply, _PASSING) or (isinstance(reply, ResponseError) and str(reply).startswith(_PASSING_CODES))
 
 
 def _settle(answer: asyncio.Future[list[Any]], replies: list[Any]) -> None:

@@ -24,6 +24,7 @@ _LONGEST_SOCKET = 103  # bytes that every system takes as the path of a unix soc
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0  # seconds before a server that ended is started again
 _STEADY = 30.0  # seconds after which the next end counts as the first
 _SILENCE = 15.0  # seconds that a starting server may say nothing; one that loads its data says so
+_INHERITED = ("PATH", "LANG", "TZ")  # variables that the server is given; the others may hold secrets
 _GRACE = 10.0  # seconds to write everything down after SIGTERM
 
 
@@ -115,7 +116,11 @@ class EmbeddedRedis:
         # A group of its own: Ctrl-C reaches the workers, which need the server until they have drained.
         # The lock goes along: no second server may start while this one still writes, though its parent be dead.
         return subprocess.Popen(  # noqa: S603 - our own program
-            command, process_group=0, pass_fds=(self._lock.fd,), stdin=subprocess.DEVNULL
+            command,
+            process_group=0,
+            pass_fds=(self._lock.fd,),
+            stdin=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _INHERITED if name in os.environ},
         )
 
     def _wait_for(self, server: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,6 @@ from msgspec import Meta, Struct
 
 from agentsvc.agent.model import ChatModelBase, ModelDelta, ModelRequest
 from agentsvc.domain.errors import ModelError
-from agentsvc.domain.messages import ToolCallBlock
 from agentsvc.domain.models import ModelCard
 from agentsvc.models.cards import card_folder
 from agentsvc.models.credentials import CredentialBase, ModelContext, Secret
@@ -94,7 +93,7 @@ class OpenAIChatModel(ChatModelBase):
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:
         call = self._call(request)
-        answer = Answer(lambda given: given in _call_ids(request), call.secrets)
+        answer = Answer(call.secrets)
         async with self._transport.stream(call) as reads:
             try:
                 async for events in reads:
@@ -118,7 +117,3 @@ class OpenAIChatModel(ChatModelBase):
             headers=headers,
             secrets=(key,),
         )
-
-
-def _call_ids(request: ModelRequest) -> set[str]:
-    return {block.id for message in request.messages for block in message.content if isinstance(block, ToolCallBlock)}

@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -21,7 +21,6 @@ from agentsvc.agent.model import (
     ToolCallDelta,
 )
 from agentsvc.domain.errors import ModelError
-from agentsvc.domain.ids import new_id
 from agentsvc.domain.messages import ErrorType, Usage
 from agentsvc.models.openai_parts import well_formed
 from agentsvc.models.transport import excerpt, kind_of
@@ -96,14 +95,13 @@ class _Chunk(Struct, gc=False):
 
 
 class _OpenCall(Struct):
-    """A call in the making: ``at`` and ``given`` are the provider's index and id, ``index`` and ``id`` are ours.
+    """A call in the making: ``at`` and ``id`` are the provider's, which may repeat both, and ``index`` is ours.
 
     Until its name has come, there is no ``index``, and ``held`` keeps its arguments.
     """
 
     at: int | None
-    given: str | None
-    id: str
+    id: str | None
     index: int | None = None
     held: str = ""
 
@@ -112,8 +110,8 @@ class _OpenCall(Struct):
         if call.index is not None and call.index != self.at:
             return False
         names = call.function is not None and bool(call.function.name)
-        if call.id and self.given:
-            return call.id == self.given or not names
+        if call.id and self.id:
+            return call.id == self.id or not names
         return call.index is not None or not names
 
 
@@ -126,17 +124,12 @@ _WAV = base64.b64encode(
 
 
 class Answer:
-    """Reads the data of events and gives deltas. ``finish`` says how it ended.
+    """Reads the data of events and gives deltas. ``finish`` says how it ended. ``secrets`` are kept out of errors."""
 
-    ``is_taken`` knows the call ids of the conversation: some servers count their calls anew in each answer, and then
-    a call gets an id of ours. ``secrets`` are kept out of errors.
-    """
+    __slots__ = ("_calls", "_reason", "_refused", "_secrets", "_sounded", "_usage", "done")
 
-    __slots__ = ("_calls", "_is_taken", "_reason", "_refused", "_secrets", "_sounded", "_usage", "done")
-
-    def __init__(self, is_taken: Callable[[str], bool] = lambda _: False, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         self.done = False
-        self._is_taken = is_taken
         self._secrets = secrets
         self._reason: str | None = None
         self._refused = False
@@ -196,7 +189,7 @@ class Answer:
     def _called(self, call: _Call) -> Iterator[ToolCallDelta]:
         opened = next((each for each in reversed(self._calls) if each.goes_on_with(call)), None)
         if opened is None:
-            opened = _OpenCall(call.index, call.id, self._own_id(call.id))
+            opened = _OpenCall(call.index, call.id)
             self._calls.append(opened)
         function = call.function or _Function()
         arguments = function.arguments or ""
@@ -209,11 +202,6 @@ class Answer:
             yield ToolCallDelta(opened.index, opened.held + arguments, opened.id, function.name)
         else:
             opened.held += arguments
-
-    def _own_id(self, given: str | None) -> str:
-        if not given or self._is_taken(given) or any(call.id == given for call in self._calls):
-            return f"call_{new_id()}"
-        return given
 
     def _heard(self, sound: _Sound) -> Iterator[ModelDelta]:
         if sound.transcript:

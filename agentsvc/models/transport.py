@@ -34,7 +34,6 @@ _KINDS: Mapping[int, ErrorType] = {401: "authentication", 403: "permission", 429
 _Broken = aiohttp.ClientError | HttpProcessingError | OSError
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError)
 _EXCERPT = 1000
-_MASK = "**********"
 _NOT_A_STREAM = ("application/json", "text/html")
 
 
@@ -199,7 +198,7 @@ def endpoint(base_url: str, path: str) -> str:
 def mask(text: str, secrets: tuple[str, ...]) -> str:
     for secret in filter(None, secrets):
         for form in telemetry.spellings(secret):
-            text = text.replace(form, _MASK)
+            text = text.replace(form, telemetry.MASK)
     return text
 
 

@@ -31,13 +31,14 @@ class ReplyJournal:
     def record(self) -> None:
         state, message = self.reply.state, self.reply.message
         kept = _common(self._stored, state.context)
+        reply = encode_message(message)
         self._writer.attach(
             Entry(
                 mark=self._mark(state),
                 done=self._done,
                 keep=kept,  # also when all stay: what a write that is sent again had added goes first
-                context=[encode_message(each) for each in state.context[kept:]],
-                messages=[(message.id, encode_message(message))],
+                context=[reply if each is message else encode_message(each) for each in state.context[kept:]],
+                messages=[(message.id, reply)],
                 state=_encode_state(replace(state, context=[])),
             )
         )

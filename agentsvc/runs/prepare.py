@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from agentsvc import telemetry
 from agentsvc.agent.agent import Agent, AgentMiddleware
 from agentsvc.agent.model import ChatModelBase, ModelDelta, ModelRequest
 from agentsvc.agent.tool import ToolBase
@@ -23,6 +22,8 @@ from agentsvc.storage.store import Bundle, StorageBase
 from agentsvc.storage.vault import Vault
 
 log = logging.getLogger(__name__)
+
+_ATTEMPTS = 3  # times that a run may take its worker down with it
 
 T = TypeVar("T")
 Factory = Callable[[OwnerId, AgentId, SessionId], Awaitable[Sequence[T]]]
@@ -42,15 +43,22 @@ class Prepare:
     extra_middlewares: MiddlewareFactory | None = None
 
     async def records(self, owner: OwnerId, session_id: SessionId) -> Bundle | None:
-        """None when the session is gone."""
+        """None when the session is gone, or cannot be read."""
         try:
             return await self.storage.of(owner).bundle(session_id)
         except NotFound:
+            return None
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("session %s: its records cannot be read", session_id)
             return None
 
     async def agent(self, grant: Grant, records: Bundle | None) -> Agent:
         """An agent for the next reply. One that cannot be made has a model that says why, and the reply ends so."""
         name = records.agent.data.name if records is not None and records.agent is not None else "agent"
+        if grant.attempts >= _ATTEMPTS:
+            return Agent(name, "", Unprepared(f"The reply failed {grant.attempts} times and was given up."))
         try:
             return await self._agent(grant, records)
         except AgentServiceError as error:
@@ -83,10 +91,7 @@ class Prepare:
         record = next((each for each in found if each.id == config.credential_id), None)
         if record is None:
             raise NotFound("The credential of the chat model is gone.")
-        secrets = opened(self.vault, record)
-        for secret in secrets.values():
-            telemetry.secret(str(secret))
-        credential = self.credentials.parse({**record.data, **secrets})
+        credential = self.credentials.parse({**record.data, **opened(self.vault, record)})
         return self.catalog.chat_model(credential, config)
 
 

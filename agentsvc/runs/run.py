@@ -15,7 +15,7 @@ from agentsvc.bus.leases import Entry, Grant
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.ids import SessionId
 from agentsvc.domain.messages import Msg, decode_message
-from agentsvc.domain.runs import Messages, decode_input
+from agentsvc.domain.runs import Input, Messages, decode_input
 from agentsvc.domain.states import AgentState, ReplyContext
 from agentsvc.domain.times import now
 from agentsvc.runs.journal import ReplyJournal
@@ -34,11 +34,11 @@ class Run:
     ``interrupt`` ends the reply, ``hand_over`` the run: the session then goes to another worker as last recorded.
     """
 
-    def __init__(self, bus: MessageBus, prepare: Prepare, grant: Grant, records: Bundle | None) -> None:
+    def __init__(self, bus: MessageBus, prepare: Prepare, grant: Grant, *records: Bundle | None) -> None:
         self._bus = bus
         self._prepare = prepare
         self._grant = grant
-        self._records: deque[Bundle | None] = deque((records,))
+        self._records: deque[Bundle | None] = deque(records)
         self._interruption = Interruption()
         self._waiting = deque(grant.inbox)
         self._state = _state(grant)
@@ -105,10 +105,10 @@ class Run:
             self._waiting.extend(await self._bus.inbox.waiting(self.session_id))
 
     async def _take_in(self, entry: bytes, raw: bytes) -> None:
-        match decode_input(raw):
+        match _input(raw):
             case Messages(messages=messages):
                 await self._reply(messages, (entry,))
-            case _:  # an answer to a question that nobody asks any more
+            case _:  # an answer to a question that nobody asks any more, or nothing that can be read
                 self.writer.attach(Entry(done=(entry,)))
 
     async def _reply(self, inputs: list[Msg] | tuple[()], done: tuple[bytes, ...]) -> None:
@@ -131,6 +131,14 @@ class Run:
         if self._records:
             return self._records.popleft()
         return await self._prepare.records(self._grant.owner, self._grant.session_id)
+
+
+def _input(raw: bytes) -> Input | None:
+    try:
+        return decode_input(raw)
+    except msgspec.MsgspecError:
+        log.exception("unreadable entry of an inbox dropped")
+        return None
 
 
 def _state(grant: Grant) -> AgentState:

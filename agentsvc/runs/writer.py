@@ -31,7 +31,7 @@ class Writer:
     What opens or ends a reply waits for the entry that goes with it: without it nobody who takes over would know of it.
 
     ``on_stop`` is called when a write tells that a stop was asked for, ``on_lost`` when the lease has gone to somebody
-    else or Redis stays away; nothing is written after that.
+    else, Redis stays away or refuses; nothing is written after that.
     """
 
     def __init__(self, leases: Leases, grant: Grant, on_stop: Callable[[], None], on_lost: Callable[[], None]) -> None:
@@ -58,6 +58,7 @@ class Writer:
 
     def append(self, event: ev.Event) -> None:
         """One more event, to be written soon."""
+        self._waiting += _weight(event)
         if isinstance(event, _DELTAS):
             self._grow(event)
         else:
@@ -86,7 +87,6 @@ class Writer:
             self._task = asyncio.create_task(self._write_all(), name=f"writer {self._session_id}")
 
     def _grow(self, event: _Delta) -> None:
-        self._waiting += len(event.delta)
         block = event.block_id if isinstance(event, ev.TextBlockDelta | ev.ThinkingBlockDelta) else event.tool_call_id
         if self._growing == (type(event), block):
             self._parts.append(event.delta)
@@ -108,8 +108,9 @@ class Writer:
         try:
             while (self._units or (self._events and not self._held)) and self.lost is None:
                 await self._write(*self._next())
-        except (LeaseLost, ConnectionError) as error:
-            log.info("session %s: writing ends: %s", self._session_id, error)
+        except Exception as error:  # nothing may be written after what was not
+            known = isinstance(error, LeaseLost | ConnectionError)
+            log.warning("session %s: writing ends: %s", self._session_id, error, exc_info=None if known else error)
             self.lost = error
             self._on_lost()
         finally:
@@ -131,7 +132,7 @@ class Writer:
         raw = [_numbered(event, seq) for seq, event in enumerate(events, first)]
         stop = await self._persist(first, raw, entry)
         self._seq += len(raw)
-        self._waiting = sum(map(len, self._parts))
+        self._waiting -= sum(map(_weight, events))
         self.wrote_at = asyncio.get_running_loop().time()
         if stop:
             self._on_stop()
@@ -146,6 +147,19 @@ class Writer:
                 if loop.time() > until:
                     raise
                 log.warning("session %s: Redis is away, the run waits", self._session_id)
+
+
+def _weight(event: ev.Event) -> int:
+    """The characters that make an event large."""
+    match event:
+        case ev.TextBlockDelta(delta=text) | ev.ThinkingBlockDelta(delta=text) | ev.ToolCallDelta(delta=text):
+            return len(text)
+        case ev.ToolResultTextDelta(delta=text) | ev.DataBlockDelta(data=text):
+            return len(text)
+        case ev.ToolResultDataDelta(data=data):
+            return len(data or "")
+        case _:
+            return 0
 
 
 def _numbered(event: ev.Event, seq: int) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from msgspec.structs import asdict, replace
 
 from agentsvc.domain.agents import AgentData, AgentRecord, AgentView, CreateAgent, UpdateAgent
-from agentsvc.domain.ids import AgentId, OwnerId, new_id
+from agentsvc.domain.ids import AgentId, NewId, OwnerId, new_id
 from agentsvc.domain.records import Page, changed
 from agentsvc.services.removal import Removal
 from agentsvc.storage.store import StorageBase
@@ -18,11 +18,11 @@ class Agents:
     storage: StorageBase
     removal: Removal
 
-    async def create(self, owner: OwnerId, data: CreateAgent) -> AgentView:
+    async def create(self, owner: OwnerId, data: CreateAgent, new_id: NewId = new_id) -> AgentView:
+        """The agent that has the new id; it may be there from an earlier attempt."""
         agent_id = new_id()
         record = AgentRecord(user_id=owner, id=agent_id, data=AgentData(id=agent_id, **asdict(data)))
-        await self.storage.of(owner).agents.create(record)
-        return _view(record)
+        return _view(await self.storage.of(owner).agents.create_once(record))
 
     async def get(self, owner: OwnerId, agent_id: AgentId) -> AgentView:
         return _view(await self.storage.of(owner).agents.get(agent_id))

@@ -8,9 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from agentsvc import telemetry
-from agentsvc.domain.credentials import MASK, CredentialRecord, CredentialView
+from agentsvc.domain.credentials import CredentialRecord, CredentialView
 from agentsvc.domain.errors import Invalid, Problem
-from agentsvc.domain.ids import CredentialId, OwnerId
+from agentsvc.domain.ids import CredentialId, NewId, OwnerId, new_id
 from agentsvc.domain.records import Page
 from agentsvc.models.credentials import CredentialBase, CredentialFactory
 from agentsvc.storage.store import StorageBase
@@ -32,15 +32,22 @@ class Credentials:
     vault: Vault
     factory: CredentialFactory
 
-    async def create(self, owner: OwnerId, data: dict[str, Any]) -> CredentialView:
-        """``data.type`` names the provider; an empty name is filled in. Raises Invalid, Conflict for an id in use."""
-        credential = self.factory.parse(data)
+    async def create(self, owner: OwnerId, data: dict[str, Any], new_id: NewId = new_id) -> CredentialView:
+        """``data.type`` names the provider; an empty name is filled in.
+
+        Without an id of its own it gets the new one, and may be there from an earlier attempt. Raises Invalid, and
+        Conflict for an id of its own that is in use.
+        """
+        credential = self.factory.parse({"id": new_id(), **data})
         _check_id(credential.id)
         self._refuse_masks(data)
         if not credential.name:
             credential = replace(credential, name=await self._free_name(owner, credential))
         record = self._sealed(CredentialRecord(user_id=owner, id=credential.id, type="", name="", data={}), credential)
-        await self.storage.of(owner).credentials.create(record)
+        records = self.storage.of(owner).credentials
+        if "id" not in data:
+            return _view(await records.create_once(record))
+        await records.create(record)
         return _view(record)
 
     async def get(self, owner: OwnerId, credential_id: CredentialId) -> CredentialView:
@@ -77,12 +84,12 @@ class Credentials:
         kind = data.get("type", record.type)
         secrets = self.factory.secrets(str(kind))
         kept = opened(self.vault, record) if kind == record.type else {}
-        sent = {name: value for name, value in data.items() if not (name in secrets and value == MASK)}
+        sent = {name: value for name, value in data.items() if not (name in secrets and value == telemetry.MASK)}
         stay = {name: kept[name] for name in secrets & kept.keys() if name not in sent}
         return {**stay, **sent, "id": record.id, "type": kind, "name": data.get("name") or record.name}
 
     def _refuse_masks(self, data: dict[str, Any]) -> None:
-        masked = [name for name in self.factory.secrets(data["type"]) if data.get(name) == MASK]
+        masked = [name for name in self.factory.secrets(data["type"]) if data.get(name) == telemetry.MASK]
         if masked:
             raise Invalid(
                 "A secret is missing.", tuple(Problem(f"data.{name}", "expected the secret itself") for name in masked)
@@ -90,9 +97,8 @@ class Credentials:
 
     def _sealed(self, record: CredentialRecord, credential: CredentialBase) -> CredentialRecord:
         public, secret = self.factory.split(credential)
-        for value in secret.values():
-            telemetry.secret(str(value))
-        masks = {name: MASK if name in secret else None for name in self.factory.secrets(public["type"])}
+        _keep_out_of_logs(secret)
+        masks = {name: telemetry.MASK if name in secret else None for name in self.factory.secrets(public["type"])}
         sealed = self.vault.seal(record.user_id, record.id, msgspec.json.encode(secret)) if secret else None
         return replace(record, type=public["type"], name=credential.name, data={**public, **masks}, sealed=sealed)
 
@@ -115,9 +121,13 @@ def opened(vault: Vault, record: CredentialRecord) -> dict[str, Any]:
     if record.sealed is None:
         return {}
     secrets: dict[str, Any] = msgspec.json.decode(vault.open(record.user_id, record.id, record.sealed))
+    _keep_out_of_logs(secrets)
+    return secrets
+
+
+def _keep_out_of_logs(secrets: dict[str, Any]) -> None:
     for value in secrets.values():
         telemetry.secret(str(value))
-    return secrets
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:

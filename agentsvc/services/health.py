@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from agentsvc.bus.bus import MessageBus
@@ -14,11 +14,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HealthChecks:
-    """``draining`` is set when this process is to stop: it then gets no more requests. ``within`` is seconds."""
+    """``draining`` is set when this process is to stop: it then gets no more requests.
+
+    ``failing`` says of each loop of this process that does not work why. ``within`` is seconds.
+    """
 
     storage: StorageBase
     bus: MessageBus
     draining: asyncio.Event
+    failing: Mapping[str, str]
     version: str
     within: float = 1.5
 
@@ -29,7 +33,7 @@ class HealthChecks:
         components: dict[str, Condition] = {
             "storage": storage,
             "message_bus": bus,
-            "workers": "not_ready" if self.draining.is_set() else "ok",
+            "workers": "not_ready" if self.draining.is_set() or self.failing else "ok",
         }
         ok = all(condition == "ok" for condition in components.values())
         return Health(status="ok" if ok else "not_ready", version=self.version, components=components)

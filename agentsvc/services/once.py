@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from agentsvc.domain.errors import AgentServiceError, Invalid, Problem
-from agentsvc.domain.ids import OwnerId
+from agentsvc.domain.ids import NewId, OwnerId, derived
 from agentsvc.storage.idempotency import Answer, Claim
 from agentsvc.storage.store import StorageBase
 
@@ -23,12 +23,17 @@ log = logging.getLogger(__name__)
 class Once:
     storage: StorageBase
 
-    async def do(self, owner: OwnerId, key: str, fingerprint: str, act: Callable[[], Awaitable[T]], form: type[T]) -> T:
+    async def do(
+        self, owner: OwnerId, key: str, fingerprint: str, act: Callable[[NewId], Awaitable[T]], form: type[T]
+    ) -> T:
         """What ``act`` returns, now or the first time. It is kept for a day, so no secret may be in it.
 
         ``fingerprint`` stands for all of the request. An act that raises a domain error has changed nothing and may be
         tried again; after any other error the key is taken for a minute, since nobody knows. Raises Conflict while the
         same request is being carried out, Invalid when the key was sent with another one.
+
+        ``act`` is given the ids of what it makes. They are the same each time: an act whose answer nobody could keep is
+        carried out again, finds what is there, and answers the same.
         """
         if not 0 < len(key) <= _LONGEST:
             problem = Problem("Idempotency-Key", f"expected 1 to {_LONGEST} characters")
@@ -37,7 +42,7 @@ class Once:
         if isinstance(claim, Answer):
             return msgspec.json.decode(claim.body, type=form)
         try:
-            answer = await act()
+            answer = await act(derived(owner, key, fingerprint))
         except AgentServiceError:
             await self.storage.of(owner).idempotency.free(claim)
             raise

@@ -14,8 +14,6 @@ from agentsvc.storage.store import StorageBase
 
 Kind = Literal["agent", "session"]
 
-_PAGE = 100
-
 log = logging.getLogger(__name__)
 
 
@@ -26,12 +24,15 @@ class Removal:
     storage: StorageBase
     bus: MessageBus
 
-    async def session(self, owner: OwnerId, session_id: SessionId) -> None:
-        """Remove a session: its record, its conversation and its run. No error when it is gone already."""
+    async def session(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId | None = None) -> None:
+        """Remove a session: its record, its conversation and its run. No error when it is gone already.
+
+        Only one whose record cannot be read needs its ``agent_id``.
+        """
         note = _note(owner, "session", session_id)
         await self.bus.removals.add(note)
         with suppress(NotFound):
-            await self.storage.of(owner).sessions.delete(session_id)
+            await self.storage.of(owner).sessions.delete(session_id, within=agent_id)
         await self.bus.heads.remove(session_id)
         await self.bus.removals.remove(note)
 
@@ -60,14 +61,8 @@ class Removal:
             await self.agent(owner, AgentId(record_id))
 
     async def _sessions_of(self, owner: OwnerId, agent_id: AgentId) -> None:
-        cursor: str | None = None
-        while True:
-            page = await self.storage.of(owner).sessions.page(_PAGE, cursor, within=agent_id)
-            for record in page.items:
-                await self.session(owner, SessionId(record.id))
-            if page.next_cursor is None:
-                return
-            cursor = page.next_cursor
+        async for session_id in self.storage.of(owner).sessions.ids_within(agent_id):
+            await self.session(owner, SessionId(session_id), agent_id)
 
 
 def _note(owner: OwnerId, kind: Kind, record_id: str) -> bytes:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.heads import Head
 from agentsvc.domain.errors import Invalid, NotFound, Problem, SessionBusy
-from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from agentsvc.domain.ids import AgentId, NewId, OwnerId, SessionId, new_id
 from agentsvc.domain.permissions import PermissionContext
 from agentsvc.domain.records import Page, changed
 from agentsvc.domain.sessions import (
@@ -43,9 +43,10 @@ class Sessions:
     removal: Removal
     catalog: ModelCatalog
 
-    async def create(self, owner: OwnerId, data: CreateSession) -> SessionRecord:
-        """Without a model, an owner who has no credential gets the demo, so that everything can be tried at once.
+    async def create(self, owner: OwnerId, data: CreateSession, new_id: NewId = new_id) -> SessionRecord:
+        """The session that has the new id; it may be there from an earlier attempt.
 
+        Without a model, an owner who has no credential gets the demo, so that everything can be tried at once.
         Raises NotFound for an agent, a credential or a knowledge base that the owner does not have, and Invalid.
         """
         await self.storage.of(owner).agents.get(data.agent_id)
@@ -58,8 +59,8 @@ class Sessions:
             tts_model_config=data.tts_model_config,
             knowledge_config=data.knowledge_config,
         )
-        record = SessionRecord(user_id=owner, agent_id=data.agent_id, config=config)
-        await self.storage.of(owner).sessions.create(record)
+        record = SessionRecord(user_id=owner, id=new_id(), agent_id=data.agent_id, config=config)
+        record = await self.storage.of(owner).sessions.create_once(record)
         await self._open(owner, record)
         return record
 

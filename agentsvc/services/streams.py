@@ -1,11 +1,13 @@
 """Streams: the events of one session, from any moment on, each once and in order."""
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.log import Bounds
 from agentsvc.bus.subscription import HEARTBEAT, Subscription, frame
+from agentsvc.domain.errors import NotFound
 from agentsvc.domain.events import STREAM_GAP, STREAM_RESUMED, Custom, encode_event
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId, new_id
 from agentsvc.domain.messages import Msg
@@ -39,14 +41,15 @@ class Streams:
         async with self.bus.hub.join(session_id) as live:
             opening, cursor = await self._opening(session_id, cursor) if greet else (HEARTBEAT, cursor)
             yield opening
-            while not (live.ended and not live.lost):
-                live.renew()
-                async for seq, frames in self._logged(session_id, cursor):
-                    cursor = seq
-                    yield frames
-                async for seq, frames in _heard(live, cursor):
-                    cursor = seq
-                    yield frames
+            with suppress(NotFound):  # it was deleted while nobody listened
+                while not (live.ended and not live.lost):
+                    live.renew()
+                    async for seq, frames in self._logged(session_id, cursor):
+                        cursor = seq
+                        yield frames
+                    async for seq, frames in _heard(live, cursor):
+                        cursor = seq
+                        yield frames
 
     async def _opening(self, session_id: SessionId, after: int) -> tuple[bytes, int]:
         bounds = await self.bus.log.bounds(session_id)

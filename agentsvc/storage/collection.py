@@ -1,9 +1,10 @@
 """Collections: the records of one kind of one owner."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import cache
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 
@@ -62,6 +63,14 @@ class Collection(Generic[T]):
         if not created:
             raise Conflict(f"there is already a {self._kind} with this id")
 
+    async def create_once(self, record: T) -> T:
+        """The record that has this id now: the new one, or the one that an earlier attempt has made."""
+        try:
+            await self.create(record)
+        except Conflict:
+            return await self.get(record.id)
+        return record
+
     async def get(self, record_id: str) -> T:
         """Raises NotFound."""
         return self.read(record_id, await self._stored(record_id))
@@ -106,11 +115,27 @@ class Collection(Generic[T]):
             stored = instead
         raise Conflict(f"the {self._kind} changes too often")
 
-    async def delete(self, record_id: str) -> None:
-        """Raises NotFound."""
+    async def ids_within(self, within: str) -> AsyncGenerator[str]:
+        """The ids of all records within another one, newest first, also of those that cannot be read."""
+        index, below = self._index(within), "+inf"
+        while True:
+            found = await self._redis.run(
+                *("ZRANGE", index, below, "-inf", "BYSCORE", "REV", "LIMIT", 0, _LONGEST_PAGE, "WITHSCORES")
+            )
+            if not found:
+                return
+            for name in found[::2]:
+                yield unquote(name.decode(), errors="surrogatepass")
+            below = f"({found[-1].decode()}"
+
+    async def delete(self, record_id: str, within: str | None = None) -> None:
+        """``within``, which only a record that cannot be read needs, is what it lies within. Raises NotFound."""
+        indexes = [self.keys.index]
+        if within is not None:
+            indexes.append(self._index(within))
         deleted = await self._redis.call(
             _DELETE,
-            (self._key(record_id), receipt(self._owner), self.keys.index),
+            (self._key(record_id), receipt(self._owner), *indexes),
             (encoded(record_id), RECEIPT_MS, self._within, self.keys.within),
         )
         if not deleted:

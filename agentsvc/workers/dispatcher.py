@@ -36,6 +36,7 @@ class Dispatcher:
         self._runs: dict[SessionId, Run] = {}
         self._room = asyncio.Event()
         self._looking: set[asyncio.Task[None]] = set()
+        self._drained = asyncio.Event()
 
     async def claim(self, shard: int, stop: asyncio.Event) -> None:
         """The loop that takes new requests from one shard."""
@@ -46,29 +47,27 @@ class Dispatcher:
                 await _either(stop, self._room)
                 continue
             for ticket in await self._bus.queue.claim(shard, self._bus.worker, min(free, _AT_ONCE), _WAIT_MS):
-                if stop.is_set():
-                    await self._bus.queue.done(ticket, instead=ticket.request)
-                else:
-                    self._start(ticket)
+                await self._admit(ticket, stop)
 
     async def reclaim(self, stop: asyncio.Event) -> None:
         """The loop that takes over what silent workers had claimed."""
         while not stop.is_set():
             for shard in range(self._bus.queue.shards):
-                idle_ms = int(self._lease_s * 1000)
-                for ticket in await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms):
+                idle_ms, free = int(self._lease_s * 1000), self._limit - len(self._tickets)
+                for ticket in await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms, free):
                     if not self._holds(ticket):
-                        self._start(ticket)
+                        await self._admit(ticket, stop)
             await pause(stop, self._lease_s / 5)
 
     async def renew(self, stop: asyncio.Event) -> None:
         """The loop that keeps leases and claims, until the last run has ended; then nothing of this worker is left."""
         self._bus.hub.on_stop = self._look
         self._bus.hub.on_silence = self._look_at_all
-        while not (stop.is_set() and not self._tickets):
+        while not self._drained.is_set():
             await self._renew()
             await (asyncio.sleep(self._beat / 10) if stop.is_set() else pause(stop, self._beat))
-        await self._bus.queue.forget(self._bus.worker)
+        with suppress(ConnectionError):
+            await self._bus.queue.forget(self._bus.worker)
 
     async def drain(self, stop: asyncio.Event) -> None:
         """The loop that ends the runs when the process is to stop."""
@@ -83,6 +82,7 @@ class Dispatcher:
         await self._ended(_LAST)
         for task in self._tickets.values():
             task.cancel()
+        self._drained.set()
 
     async def _ended(self, seconds: float) -> None:
         """Wait for what is under way, but not longer."""
@@ -92,6 +92,13 @@ class Dispatcher:
     def _holds(self, ticket: Ticket) -> bool:
         """A claim that was not renewed in time looks abandoned, also to the worker that is still at it."""
         return any((each.shard, each.entry) == (ticket.shard, ticket.entry) for each in self._tickets)
+
+    async def _admit(self, ticket: Ticket, stop: asyncio.Event) -> None:
+        """Begin, or leave it to another worker when this one is to stop."""
+        if stop.is_set():
+            await self._bus.queue.done(ticket, instead=ticket.request)
+        else:
+            self._start(ticket)
 
     def _start(self, ticket: Ticket) -> None:
         task = asyncio.create_task(self._serve(ticket), name=f"run {ticket.request.session_id}")
@@ -119,12 +126,16 @@ class Dispatcher:
         request = ticket.request
         while True:
             taken, records = await asyncio.gather(
-                self._bus.leases.take(request.session_id, self._bus.worker, request.run_id),
+                self._bus.leases.take(request, self._bus.worker),
                 self._prepare.records(request.owner, request.session_id),
+                return_exceptions=True,
             )
+            if isinstance(taken, BaseException):
+                raise taken
             if isinstance(taken, Grant):
+                known = () if isinstance(records, BaseException) else (records,)
                 with telemetry.bound(user=taken.owner, session=taken.session_id, run=taken.run_id):
-                    return not await self._run(Run(self._bus, self._prepare, taken, records))
+                    return not await self._run(Run(self._bus, self._prepare, taken, *known))
             if taken is None or not ticket.reclaimed:
                 return False  # nothing to do, or the holder cannot leave without looking at the inbox
             await asyncio.sleep(min(taken.seconds, self._lease_s))

@@ -421,3 +421,13 @@ def test_a_new_reply_has_an_id_of_its_own() -> None:
 
     assert one.id != other.id
     assert one.message == Msg(id=one.id, name="bob", role="assistant", content=[], created_at=one.message.created_at)
+
+
+async def test_a_model_that_breaks_its_contract_leaves_nothing_open() -> None:
+    talk = Talk(ScriptedModel([*text("Hel"), ValueError("a bug of a provider")]))
+
+    message = await talk.say("hi")
+
+    assert talk.kinds() == TEXT_REPLY
+    assert message.error is not None
+    assert (message.text(), message.error.type) == ("Hel", "internal")

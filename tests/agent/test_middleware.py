@@ -174,6 +174,7 @@ async def test_a_reply_whose_middleware_breaks_off_is_closed(last: type[ev.Event
     for kind in ("TEXT_BLOCK", "TOOL_CALL", "TOOL_RESULT"):
         assert talk.kinds().count(f"{kind}_START") == talk.kinds().count(f"{kind}_END")
     assert talk.journal.recorded[-1].reply_context.reply_id == ""
+    assert talk.state.context[0].text() == "hi"
 
 
 async def test_a_crash_in_a_middleware_ends_the_reply_or_the_call() -> None:
@@ -226,3 +227,21 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_failure_of_the_call() -
 
     assert [event.state for event in talk.of(ev.ToolResultEnd)] == ["error"]
     assert message.finished_reason == "completed"
+
+
+async def test_a_middleware_that_gives_up_ends_the_reply_and_keeps_the_message() -> None:
+    class GivesUp(AgentMiddleware):
+        async def on_reply(
+            self, agent: Any, input_kwargs: dict[str, Any], next_handler: Handler
+        ) -> AsyncIterator[ev.Event]:
+            async for event in next_handler():
+                yield event
+                return
+
+    talk = Talk(ScriptedModel(), middlewares=[GivesUp()])
+
+    message = await talk.say("hi")
+
+    assert talk.kinds() == ["REPLY_START", "REPLY_END"]
+    assert message.finished_reason == "error"
+    assert [each.text() for each in talk.state.context] == ["hi", None]

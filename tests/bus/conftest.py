@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 
 from agentsvc.bus.bus import RedisMessageBus
-from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages, RunRequest
 
@@ -14,8 +15,9 @@ OWNER, AGENT, SESSION = OwnerId("ada"), AgentId("a1"), SessionId("s1")
 Say = Callable[..., Awaitable[Msg]]
 
 
-def request(owner: str = OWNER, session: str = SESSION, agent: str = AGENT) -> RunRequest:
-    return RunRequest(owner=OwnerId(owner), session_id=SessionId(session), agent_id=AgentId(agent))
+def request(owner: str = OWNER, session: str = SESSION, agent: str = AGENT, run: str | None = None) -> RunRequest:
+    asked = RunRequest(owner=OwnerId(owner), session_id=SessionId(session), agent_id=AgentId(agent))
+    return asked if run is None else replace(asked, run_id=RunId(run))
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ async def test_a_message_for_a_session_that_is_held_goes_to_the_run_that_holds_i
     bus: RedisMessageBus, say: Say
 ) -> None:
     await say("one")
-    grant = await bus.leases.take(SESSION, "w1", request().run_id)
+    grant = await bus.leases.take(request(), "w1")
     assert isinstance(grant, Grant)
     two = Msg.user("two")
 
@@ -105,7 +105,7 @@ async def test_an_interrupt_before_the_run_begins_reaches_the_run(bus: RedisMess
 
     await bus.inbox.interrupt(request(), CLOSING)
 
-    grant = await bus.leases.take(SESSION, "w1", request().run_id)
+    grant = await bus.leases.take(request(), "w1")
     assert isinstance(grant, Grant)
     assert grant.stop
 
@@ -115,3 +115,53 @@ async def test_a_session_is_hidden_from_everybody_but_its_owner(bus: RedisMessag
 
     with pytest.raises(NotFound):
         await bus.heads.get(OwnerId("mallory"), SESSION)
+
+
+async def test_what_is_refused_takes_nobody_elses_note_away(bus: RedisMessageBus, say: Say) -> None:
+    known = await say("hello")
+    with pytest.raises(Conflict):
+        await bus.inbox.accept(request(), Messages([known, Msg.user("new")]), [known, Msg.user("new")])
+
+    assert len(await bus.queue.unannounced(-1)) == 1
+
+
+async def test_a_request_that_is_announced_leaves_the_note_of_another(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    two, asked = Msg.user("two"), request()
+    await bus.inbox.accept(asked, Messages([two]), [two])
+
+    await bus.queue.push(asked)
+
+    assert len(await bus.queue.unannounced(-1)) == 1
+
+
+async def test_an_unreadable_note_holds_nobody_up(bus: RedisMessageBus, say: Say) -> None:
+    await bus._redis.run("ZADD", "{q:0}:accepting", 1, "nonsense")
+    await say("hello")
+
+    assert len(await bus.queue.unannounced(-1)) == 1
+    assert await bus._redis.run("ZSCORE", "{q:0}:accepting", "nonsense") is None
+
+
+async def test_a_turn_without_a_message_is_kept_once_also_when_its_answer_was_lost(bus: RedisMessageBus) -> None:
+    asked = request()
+
+    first = await bus.inbox.accept(asked, Messages([]))
+    again = await bus.inbox.accept(asked, Messages([]))
+
+    assert first.run_id == again.run_id == asked.run_id
+    assert len(await bus.inbox.waiting(SESSION)) == 1
+
+
+async def test_a_message_for_a_run_that_was_handed_over_goes_to_that_run(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    grant = await bus.leases.take(request(), "w1")
+    assert isinstance(grant, Grant)
+    await bus.leases.release(SESSION, grant.fence, "running")
+    two = Msg.user("two")
+
+    accepted = await bus.inbox.accept(request(), Messages([two]), [two])
+
+    resumed = await bus.leases.take(request(), "w2")
+    assert isinstance(resumed, Grant)
+    assert accepted.run_id == resumed.run_id == grant.run_id

@@ -19,20 +19,20 @@ def happen(*names: str) -> list[bytes]:
 
 
 async def held(bus: RedisMessageBus, worker: str = "w1") -> Grant:
-    grant = await bus.leases.take(SESSION, worker, RUN)
+    grant = await bus.leases.take(request(run=RUN), worker)
     assert isinstance(grant, Grant)
     return grant
 
 
 async def test_an_idle_session_is_not_taken(bus: RedisMessageBus) -> None:
-    assert await bus.leases.take(SESSION, "w1", RUN) is None
+    assert await bus.leases.take(request(), "w1") is None
 
 
 async def test_a_held_session_is_busy_for_everybody_else(bus: RedisMessageBus, say: Say) -> None:
     await say("hello")
     await held(bus)
 
-    taken = await bus.leases.take(SESSION, "w2", RUN)
+    taken = await bus.leases.take(request(), "w2")
 
     assert isinstance(taken, Busy)
     assert 0 < taken.seconds <= 0.2
@@ -45,7 +45,7 @@ async def test_a_silent_holder_loses_the_session_and_writes_nothing_more(
     old = await held(bus)
 
     async def taken_over() -> Grant | None:
-        taken = await bus.leases.take(SESSION, "w2", RunId("r2"))
+        taken = await bus.leases.take(request(run="r2"), "w2")
         return taken if isinstance(taken, Grant) else None
 
     new = await until(taken_over, "the lease has expired")
@@ -76,7 +76,7 @@ async def test_one_write_moves_everything_together(bus: RedisMessageBus, say: Sa
     await bus.leases.write(SESSION, grant.fence, 1, happen("start"), entry)
 
     head = await bus.heads.get(OWNER, SESSION)
-    again = await bus.leases.take(SESSION, "w2", RUN)
+    again = await bus.leases.take(request(), "w2")
     assert (head.seq, head.reply_seq, head.running) == (1, 1, True)
     assert isinstance(again, Busy)
     assert await bus.inbox.waiting(SESSION) == []
@@ -152,3 +152,55 @@ async def test_the_log_is_trimmed_by_whole_replies_and_never_inside_the_last(bus
 
     assert (await bus.log.bounds(SESSION)).latest == 42
     assert [number for number, _ in await bus.log.read(SESSION, 0, 100)] == list(range(13, 43))
+
+
+async def test_a_session_is_given_to_nobody_in_the_name_of_another_owner(bus: RedisMessageBus, say: Say) -> None:
+    await say("hello")
+
+    assert await bus.leases.take(request(owner="mallory"), "w1") is None
+    assert await bus.leases.take(request(agent="a2"), "w1") is None
+    assert isinstance(await bus.leases.take(request(), "w1"), Grant)
+
+
+async def test_a_release_whose_answer_was_lost_is_done_although_something_new_waits(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await say("one")
+    grant = await held(bus)
+    await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[grant.inbox[0][0]]))
+    await bus.leases.release(SESSION, grant.fence, "idle")
+    await say("two")
+
+    assert await bus.leases.release(SESSION, grant.fence, "idle")
+    with pytest.raises(LeaseLost):
+        await bus.leases.write(SESSION, grant.fence, 1, happen("late"), Entry())
+
+
+async def test_a_stop_after_the_end_of_a_reply_does_not_mean_the_next_one(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    grant = await held(bus)
+    await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry(mark="start", done=[grant.inbox[0][0]]))
+    await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry(mark="end"))
+
+    await bus.inbox.interrupt(request(), UserInterrupt(reply_id=""))
+
+    await say("two")
+    assert not await bus.leases.release(SESSION, grant.fence, "idle")
+    assert not await bus.leases.write(SESSION, grant.fence, 3, happen("c"), Entry(mark="start"))
+
+
+async def test_a_holder_that_dies_is_counted_and_one_that_hands_over_is_not(
+    bus: RedisMessageBus, say: Say, until: Until
+) -> None:
+    await say("one")
+
+    async def taken() -> Grant | None:
+        grant = await bus.leases.take(request(), "w1")
+        return grant if isinstance(grant, Grant) else None
+
+    grants = [await until(taken, "the lease is free") for _ in range(3)]
+    await bus.leases.release(SESSION, grants[-1].fence, "running")
+    again = await until(taken, "the session is free")
+
+    assert [grant.attempts for grant in grants] == [0, 1, 2]
+    assert again.attempts == 2

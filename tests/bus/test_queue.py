@@ -20,7 +20,7 @@ async def test_what_a_silent_worker_had_claimed_is_taken_over(bus: RedisMessageB
     await bus.queue.push(request())
     (ticket,) = await bus.queue.claim(0, "w1", 10, 50)
 
-    (taken,) = await until(lambda: bus.queue.reclaim(0, "w2", 100), "the claim is stale")
+    (taken,) = await until(lambda: bus.queue.reclaim(0, "w2", 100, 1000), "the claim is stale")
 
     assert taken.entry == ticket.entry
     assert taken.reclaimed
@@ -36,7 +36,7 @@ async def test_what_a_silent_worker_had_claimed_is_found_behind_the_claims_of_ma
 
     async def taken_over() -> list[Ticket]:
         await bus.queue.touch("w1", lively)
-        return await bus.queue.reclaim(0, "w3", 300)
+        return await bus.queue.reclaim(0, "w3", 300, 1000)
 
     taken = await until(taken_over, "the claims are stale")
 
@@ -49,7 +49,7 @@ async def test_what_is_still_worked_on_is_not_taken_over(bus: RedisMessageBus, u
 
     for _ in range(5):
         await bus.queue.touch("w1", tickets)
-        assert await bus.queue.reclaim(0, "w2", 10_000) == []
+        assert await bus.queue.reclaim(0, "w2", 10_000, 1000) == []
 
 
 async def test_a_request_that_is_done_is_gone_and_its_successor_is_there(bus: RedisMessageBus) -> None:
@@ -62,7 +62,7 @@ async def test_a_request_that_is_done_is_gone_and_its_successor_is_there(bus: Re
 
     assert successor.request == ticket.request
     assert await bus.queue.claim(0, "w1", 10, 50) == []
-    assert await bus.queue.reclaim(0, "w1", 0) == []
+    assert await bus.queue.reclaim(0, "w1", 0, 1000) == []
 
 
 async def test_a_worker_that_leaves_takes_nothing_with_it(bus: RedisMessageBus) -> None:
@@ -71,7 +71,7 @@ async def test_a_worker_that_leaves_takes_nothing_with_it(bus: RedisMessageBus) 
 
     await bus.queue.forget("w1")
 
-    assert len(await bus.queue.reclaim(0, "w2", 0)) == 1
+    assert len(await bus.queue.reclaim(0, "w2", 0, 1000)) == 1
 
 
 async def test_an_unreadable_request_is_dropped_and_the_next_one_served(bus: RedisMessageBus) -> None:
@@ -81,3 +81,19 @@ async def test_an_unreadable_request_is_dropped_and_the_next_one_served(bus: Red
     tickets = await bus.queue.claim(0, "w1", 10, 50)
 
     assert [ticket.request.session_id for ticket in tickets] == ["s1"]
+
+
+async def test_no_more_is_taken_over_than_there_is_room_for(bus: RedisMessageBus) -> None:
+    for _ in range(5):
+        await bus.queue.push(request())
+    await bus.queue.claim(0, "w1", 10, 50)
+
+    assert len(await bus.queue.reclaim(0, "w2", 0, 2)) == 2
+
+
+async def test_a_redis_that_came_back_empty_is_served_again(bus: RedisMessageBus) -> None:
+    await bus._redis.run("DEL", "{q:0}:runs")
+    await bus.queue.push(request())
+
+    assert await bus.queue.claim(0, "w1", 10, 50) == []
+    assert len(await bus.queue.claim(0, "w1", 10, 50)) == 1

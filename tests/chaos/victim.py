@@ -71,8 +71,8 @@ def instrument(countdown: Countdown) -> None:
         countdown.pass_by("after", names)
         return replies
 
-    async def counted_wait(self: Redis, *command: Any) -> Any:
-        reply = await wait(self, *command)
+    async def counted_wait(self: Redis, *command: Any, within: float) -> Any:
+        reply = await wait(self, *command, within=within)
         if reply:
             countdown.pass_by("after", [str(command[0])])
         return reply

@@ -52,6 +52,22 @@ def test_what_can_be_sent_is_told_apart_by_its_form(value: Any, kind: type):
     assert isinstance(decode_chat(body(value)).input, kind)
 
 
+@pytest.mark.parametrize("value", [message(), [message()]])
+def test_a_message_that_came_without_an_id_has_none_yet(value: Any):
+    decoded = decode_chat(body(value)).input
+
+    (only,) = decoded if isinstance(decoded, list) else [decoded]
+    assert isinstance(only, Msg)
+    assert only.id == ""
+
+
+def test_a_message_keeps_the_id_that_it_came_with():
+    decoded = decode_chat(body([message() | {"id": "m1"}, message()])).input
+
+    assert isinstance(decoded, list)
+    assert [each.id for each in decoded] == ["m1", ""]
+
+
 @pytest.mark.parametrize(
     "url", ["https://a.example/b.png", "HTTP://a.example", "data:image/png;base64,aGk=", "workspace:///data/1.png"]
 )

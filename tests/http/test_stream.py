@@ -12,6 +12,7 @@ import pytest
 from litestar import Litestar
 
 from agentsvc.app import create_app
+from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.http.identity import Auth
 from agentsvc.http.stream import EventStream
 from agentsvc.plugin import AgentServicePlugin
@@ -242,3 +243,10 @@ async def test_a_stream_ends_cleanly_when_the_identity_of_its_reader_does(settin
 
         assert whole == b":\n\n"
         assert await talk.subscribers() == 0
+
+
+async def test_a_stream_of_a_session_that_was_deleted_before_anybody_listened_ends(talk: Conversation):
+    frames = await talk.parts.streams.open(OwnerId("ada"), SessionId(talk.session), AgentId(talk.agent))
+    await talk.parts.bus.heads.remove(SessionId(talk.session))
+
+    assert [each async for each in frames] == [b":\n\n"]

@@ -104,7 +104,7 @@ async def test_a_caller_that_gives_up_leaves_the_others_their_replies(redis_url:
 
 async def test_what_blocks_on_the_server_holds_up_nobody(redis_url: str) -> None:
     async with Redis(redis_url) as redis:
-        waiting = asyncio.create_task(redis.wait("BLPOP", "list", 5))
+        waiting = asyncio.create_task(redis.wait("BLPOP", "list", 5, within=10))
         assert await redis.run("PING") == b"PONG"
 
         await redis.run("RPUSH", "list", "there")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from agentsvc.kv import embedded
+from agentsvc.kv.binary import find_server
 from agentsvc.kv.embedded import EmbeddedRedis, NotStarted
 from agentsvc.kv.lock import DirectoryInUse, DirectoryLock
 from tests.processes import alive
@@ -101,6 +103,29 @@ async def test_a_server_that_is_killed_comes_back_with_its_data(tmp_path, until)
 
         with redis.Redis.from_url(server.url) as client:
             assert client.get("kept") == b"yes"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the environment of a process")
+async def test_a_server_inherits_no_secret(tmp_path, until, monkeypatch):
+    # The server overwrites what /proc shows of its environment: it is read before.
+    shown = tmp_path / "server"
+    shown.write_text(f'#!/bin/sh\ncat /proc/$$/environ > "$0.$$"\nexec {find_server()} "$@"\n')
+    shown.chmod(0o700)
+    monkeypatch.setattr(embedded, "find_server", lambda: shown)
+    monkeypatch.setenv("AGENTSVC_SECRET_KEYS", "canary")
+    monkeypatch.setenv("TZ", "UTC")
+
+    with EmbeddedRedis(tmp_path) as server:
+        first = server.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: server.pid != first and answers(server), "another server answers")
+    environments = [path.read_bytes().split(b"\0") for path in tmp_path.glob("server.*")]
+
+    assert len(environments) == 2
+    for environment in environments:
+        assert b"TZ=UTC" in environment
+        assert {each.partition(b"=")[0] for each in environment} <= {b"PATH", b"LANG", b"LC_CTYPE", b"TZ", b""}
 
 
 async def test_a_server_that_is_stopped_is_not_started_again(tmp_path, until):

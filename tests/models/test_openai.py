@@ -56,20 +56,6 @@ async def test_parallel_calls_come_apart(server, model):
     assert deltas[-1] == Finish("tool_calls", Usage(input_tokens=10, output_tokens=5))
 
 
-async def test_a_call_id_that_was_used_before_is_not_used_again(server, model):
-    server.script(Calls([Call("look", {}, "call_0")]))
-    old: list[Block] = [
-        ToolCallBlock(id="call_0", name="look", input="{}"),
-        ToolResultBlock(id="call_0", name="look", output="x"),
-    ]
-    history = [Msg.user("Look"), Msg(name="Ada", role="assistant", content=old)]
-
-    deltas = await answer(model, ModelRequest(history, [TOOL]))
-
-    assert isinstance(deltas[0], ToolCallDelta)
-    assert deltas[0].id not in (None, "call_0")
-
-
 @pytest.mark.parametrize(
     ("script", "kind"),
     [

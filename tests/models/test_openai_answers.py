@@ -27,17 +27,17 @@ def piece(arguments="", index: int | None = 0, id=None, name=None):  # noqa: A00
     return chunk({"tool_calls": [{key: value for key, value in call.items() if value is not None}]})
 
 
-def calls(*events, answer=None):
-    """The calls as an agent puts them together: index to (id, name, arguments)."""
-    made = {}
-    for delta in (answer or Answer()).feed(events):
+def calls(*events: bytes) -> list[tuple[str | None, str, str]]:
+    """The calls as an agent puts them together: (id, name, arguments) of each."""
+    made: dict[int, tuple[str | None, str, str]] = {}
+    for delta in Answer().feed(events):
         assert isinstance(delta, ToolCallDelta)
         if delta.index not in made:
-            assert delta.id
             assert delta.name
-            made[delta.index] = [delta.id, delta.name, ""]
-        made[delta.index][2] += delta.arguments
-    return [tuple(each) for _, each in sorted(made.items())]
+            made[delta.index] = (delta.id, delta.name, "")
+        identity, name, arguments = made[delta.index]
+        made[delta.index] = (identity, name, arguments + delta.arguments)
+    return [each for _, each in sorted(made.items())]
 
 
 def test_text_and_thought_come_as_deltas():
@@ -174,7 +174,7 @@ def test_a_call_waits_for_its_name():
     assert made == [("a", "one", '{"x":1}')]
 
 
-def test_ids_that_come_twice_or_not_at_all_are_replaced():
+def test_calls_whose_ids_come_twice_or_not_at_all_are_kept_apart():
     made = calls(
         piece("{}", 0, "a", "one"),
         piece("{}", 1, "a", "two"),
@@ -182,19 +182,7 @@ def test_ids_that_come_twice_or_not_at_all_are_replaced():
         piece("{}", 3, "", "four"),
     )
 
-    ids = [identity for identity, _, _ in made]
-    assert ids[0] == "a"
-    assert len(set(ids)) == 4
-    assert [name for _, name, _ in made] == ["one", "two", "three", "four"]
-
-
-def test_an_id_that_the_conversation_knows_already_is_replaced():
-    made = calls(
-        piece("{}", 0, "call_0", "one"), piece("", 0, "call_0"), answer=Answer(lambda given: given == "call_0")
-    )
-
-    assert made[0][0] != "call_0"
-    assert made[0][2] == "{}"
+    assert made == [("a", "one", "{}"), ("a", "two", "{}"), (None, "three", "{}"), ("", "four", "{}")]
 
 
 def test_arguments_may_come_as_an_object():

@@ -9,7 +9,7 @@ from agentsvc.agent.tool import ToolBase
 from agentsvc.agent.toolkit import Toolkit
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.leases import Grant
-from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId
+from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages, RunRequest
 from agentsvc.runs.prepare import Prepare
@@ -62,7 +62,7 @@ def say(bus: RedisMessageBus) -> Say:
 
 
 async def granted(bus: RedisMessageBus, worker: str = "w1") -> Grant:
-    grant = await bus.leases.take(SESSION, worker, RunId("r1"))
+    grant = await bus.leases.take(request(), worker)
     assert isinstance(grant, Grant)
     return grant
 

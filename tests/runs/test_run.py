@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import redis.asyncio as aioredis
 
 from agentsvc.agent.tool import tool
 from agentsvc.bus.bus import RedisMessageBus
@@ -141,7 +142,7 @@ async def test_a_run_that_lost_its_lease_writes_nothing_more(bus: RedisMessageBu
     await until(lambda: run.writer.wrote_at, "something is written")
 
     async def taken_over() -> bool:
-        return isinstance(await bus.leases.take(SESSION, "w2", request().run_id), Grant)
+        return isinstance(await bus.leases.take(request(), "w2"), Grant)
 
     await until(taken_over, "another worker holds the session")
     before = await logged(bus)
@@ -230,7 +231,7 @@ async def test_a_stop_that_came_before_the_run_ends_its_first_reply_only(bus: Re
 
 
 async def granted_or_none(bus: RedisMessageBus) -> object:
-    return await bus.leases.take(SESSION, "w9", request().run_id)
+    return await bus.leases.take(request(), "w9")
 
 
 async def test_a_grant_asked_for_again_is_the_same_grant(bus: RedisMessageBus, say: Say) -> None:
@@ -301,3 +302,65 @@ async def test_what_cannot_be_read_any_more_does_not_make_a_session_unusable(bus
     assert (await transcript(bus))[-1].text() == "2"
     context = await bus._redis.run("LRANGE", names.context, 0, -1)
     assert [decode_message(raw).text() for raw in context] == ["1", "two", "2"]
+
+
+async def test_an_unreadable_entry_of_the_inbox_is_dropped_and_the_next_one_answered(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await bus._redis.run("XADD", SessionKeys(SESSION).inbox, "*", "i", '{"type":"from a later version"}')
+    await say("hi")
+
+    await (await run_of(bus, Actors(text("Hello")))).carry_out()
+
+    assert [each.text() for each in await transcript(bus)] == ["hi", "Hello"]
+    assert await bus.inbox.waiting(SESSION) == []
+
+
+async def test_a_redis_that_is_full_for_a_while_loses_nothing(
+    bus: RedisMessageBus, say: Say, redis_url: str, until: Until
+) -> None:
+    await say("hi")
+    gate = asyncio.Event()
+    run = await run_of(bus, Actors([*text("Hel"), gate, *text("lo")]))
+    task = asyncio.create_task(run.carry_out())
+    await until(lambda: run.writer.wrote_at, "something is written")
+    async with aioredis.Redis.from_url(redis_url) as admin:
+        await admin.config_set("maxmemory", 1)
+        gate.set()
+
+        async def refusing() -> bool:
+            return int((await admin.info("errorstats")).get("errorstat_OOM", {}).get("count", 0)) > 0
+
+        await until(refusing, "Redis refuses")
+        await admin.config_set("maxmemory", 0)
+
+    assert await task
+    (reply,) = folds(await logged(bus))
+    assert (reply.text(), reply.finished_reason) == ("Hello", "completed")
+
+
+async def test_an_event_that_cannot_be_written_ends_the_writing(bus: RedisMessageBus, say: Say) -> None:
+    await say("hi")
+    run = await run_of(bus, Actors(text("Hello")))
+    run.writer.append(ev.Custom(name="odd", value={"x": object()}))
+
+    with pytest.raises(TypeError):
+        await run.writer.settle()
+    run.writer.append(ev.Custom(name="later"))
+
+    with pytest.raises(TypeError):
+        await run.writer.settle()
+    assert await bus.log.read(SESSION, 0, 10) == []
+
+
+async def test_media_count_against_what_may_wait(bus: RedisMessageBus, say: Say) -> None:
+    await say("hi")
+    run = await run_of(bus, Actors())
+    media = ev.DataBlockDelta(reply_id="r", block_id="b", data="A" * 300_000, media_type="audio/wav")
+
+    run.writer.append(media)
+    full = run.writer.full
+    await run.writer.settle()
+
+    assert full
+    assert not run.writer.full

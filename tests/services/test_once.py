@@ -6,6 +6,7 @@ import pytest
 from msgspec import Struct
 
 from agentsvc.domain.errors import Conflict, Invalid, NotFound
+from agentsvc.domain.ids import NewId
 from agentsvc.kv.errors import Unreachable
 from agentsvc.services.once import Once
 from agentsvc.storage.store import RedisStorage
@@ -20,7 +21,7 @@ class Counter:
     def __init__(self) -> None:
         self.count = 0
 
-    async def act(self) -> Made:
+    async def act(self, _: NewId) -> Made:
         self.count += 1
         return Made(self.count)
 
@@ -60,7 +61,7 @@ async def test_while_it_is_carried_out_the_same_request_is_told_to_wait(once: On
     release = asyncio.Event()
     begun = asyncio.Event()
 
-    async def slow() -> Made:
+    async def slow(_: NewId) -> Made:
         begun.set()
         await release.wait()
         return Made(1)
@@ -76,7 +77,7 @@ async def test_while_it_is_carried_out_the_same_request_is_told_to_wait(once: On
 
 
 async def test_what_was_refused_may_be_tried_again(once: Once):
-    async def refuse() -> Made:
+    async def refuse(_: NewId) -> Made:
         raise NotFound
 
     with pytest.raises(NotFound):
@@ -86,7 +87,7 @@ async def test_what_was_refused_may_be_tried_again(once: Once):
 
 
 async def test_what_may_have_been_done_is_not_done_again_at_once(once: Once):
-    async def break_off() -> Made:
+    async def break_off(_: NewId) -> Made:
         raise Unreachable("no answer")
 
     with pytest.raises(Unreachable):

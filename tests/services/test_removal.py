@@ -47,6 +47,19 @@ async def test_an_agent_goes_with_all_its_sessions(
     assert await bus.removals.overdue(-1) == []
 
 
+async def test_an_agent_goes_with_sessions_whose_records_cannot_be_read(
+    agents: Agents, sessions: Sessions, bus: RedisMessageBus, agent: AgentId, redis_url: str
+):
+    session = await talked(sessions, bus, agent)
+    async with Redis(redis_url) as redis:
+        await redis.run("SET", f"{{o:ada}}:session:{session}", "{rubbish")
+
+        await agents.delete(ADA, agent)
+
+        assert await redis.run("KEYS", "{o:ada}:session*") == []
+    assert await keys_of(redis_url, session) == []
+
+
 class Died(Exception):
     pass
 

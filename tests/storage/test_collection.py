@@ -12,6 +12,7 @@ from agentsvc.domain.errors import AgentServiceError, Conflict, NotFound, Versio
 from agentsvc.domain.ids import OwnerId
 from agentsvc.domain.sessions import SessionRecord
 from agentsvc.kv.client import Redis
+from agentsvc.storage import collection
 from agentsvc.storage.store import Records
 from tests.storage.examples import ADA, BOB, agent, credential, session
 from tests.storage.losing import LosingRedis
@@ -299,3 +300,29 @@ async def test_an_unreadable_record_breaks_no_page_and_can_be_deleted(
         await records.sessions.get(bad.id)
     await records.sessions.delete(bad.id)
     assert (await records.sessions.page(10)).total == 1
+
+
+async def test_what_lies_within_is_found_and_deleted_though_it_cannot_be_read(
+    kv: Redis, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "_LONGEST_PAGE", 2)
+    made = [session("of: one") for _ in range(5)]
+    for record in (*made, session("another")):
+        await records.sessions.create(record)
+    await kv.run("SET", records.sessions.keys.record + made[2].id, "{rubbish")
+
+    found = [record_id async for record_id in records.sessions.ids_within("of: one")]
+    for record_id in found:
+        await records.sessions.delete(record_id, within="of: one")
+
+    assert found == [record.id for record in reversed(made)]
+    assert [record_id async for record_id in records.sessions.ids_within("of: one")] == []
+    assert (await records.sessions.page(2)).total == 1
+
+
+async def test_a_record_that_was_made_by_an_earlier_attempt_is_the_one(records: Records) -> None:
+    first, second = agent(record_id="same", name="first"), agent(record_id="same", name="second")
+
+    assert await records.agents.create_once(first) == first
+    assert await records.agents.create_once(second) == first
+    assert (await records.agents.page(10)).total == 1

@@ -44,7 +44,7 @@ async def test_a_request_is_carried_out_and_gone(bus: RedisMessageBus, redis_url
         await until(lambda: idle(bus), "the run has ended")
 
     assert await texts(bus) == ["hi", "Hello"]
-    assert await bus.queue.reclaim(0, "w9", 0) == []
+    assert await bus.queue.reclaim(0, "w9", 0, 1000) == []
     assert await bus.queue.claim(0, "w9", 1, 10) == []
 
 

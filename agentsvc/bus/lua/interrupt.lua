@@ -1,16 +1,23 @@
 -- Ask for an end of the reply in flight, about to begin, or parked.
--- KEYS: head, inbox   ARGV: owner, agent, session id, inbox entry that closes a parked reply, run id
+-- KEYS: head, inbox, accepted   ARGV: owner, agent, session id, inbox entry that closes a parked reply, run id
 -- -> {'stopping'} | {'accepted', run id} a parked reply waits to be closed | {'idle'} | {'gone'} | {'foreign'}
-local owner, agent, worker, status, after = unpack(redis.call('HMGET', KEYS[1], 'owner', 'agent', 'worker', 'status', 'next'))
+local owner, agent, worker, status, after, reply = unpack(
+  redis.call('HMGET', KEYS[1], 'owner', 'agent', 'worker', 'status', 'next', 'reply'))
 if not owner then return {'gone'} end
 if owner ~= ARGV[1] or agent ~= ARGV[2] then return {'foreign'} end
-if worker or status == 'running' or redis.call('XLEN', KEYS[2]) > 0 then
+local waiting, running = redis.call('XLEN', KEYS[2]) > 0, worker or status == 'running'
+-- A holder without a reply is about to leave: what it would stop is what somebody says after this.
+if running and not reply and not waiting then return {'idle'} end
+if running or waiting then
   redis.call('HSET', KEYS[1], 'stop', 1)
   if worker then redis.call('PUBLISH', '{w:' .. worker .. '}', ARGV[3]) end
   return {'stopping'}
 end
 if not status or status == 'idle' then return {'idle'} end
+local known = redis.call('HGET', KEYS[3], ARGV[5])
+if known then return {'known', known} end
 after = after or ARGV[5]
+redis.call('HSET', KEYS[3], ARGV[5], after)
 redis.call('HSET', KEYS[1], 'next', after)
 redis.call('XADD', KEYS[2], '*', 'i', ARGV[4])
 return {'accepted', after}

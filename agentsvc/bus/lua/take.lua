@@ -1,23 +1,31 @@
 -- Take the lease of a session and read everything a run needs. The same token twice is the same grant.
--- KEYS: head, inbox, state, context   ARGV: worker, token, lease in ms, run id
--- -> {'granted', fence, seq, run id, resumed, stop, state, context, inbox, owner, agent} | {'busy', ms left} | {'idle'} | {'gone'}
+-- A session that was left unfinished is resumed; each time it was not handed over counts as an attempt that failed.
+-- KEYS: head, inbox, state, context   ARGV: owner, agent, worker, token, lease in ms, run id
+-- -> {'granted', fence, seq, run id, resumed, failed attempts, stop, state, context, inbox} | {'busy', ms left} | {'idle'}
+--    | {'gone'} there is no such session, or it is another owner's
 local owner, agent, worker, deadline, fence, seq, run, after, status, token, stop = unpack(redis.call('HMGET', KEYS[1],
   'owner', 'agent', 'worker', 'deadline', 'fence', 'seq', 'run', 'next', 'status', 'token', 'stop'))
-if not owner then return {'gone'} end
+if owner ~= ARGV[1] or agent ~= ARGV[2] then return {'gone'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local again = worker and token == ARGV[2]
+local again = worker and token == ARGV[4]
 local resumed = status == 'running' and not again
 if not again then
   if worker and tonumber(deadline) > now then return {'busy', tonumber(deadline) - now} end
   if not resumed and redis.call('XLEN', KEYS[2]) == 0 then return {'idle'} end
   fence = (tonumber(fence) or 0) + 1
-  if not resumed then run = after or ARGV[4] end
+  if not resumed then
+    run = after or ARGV[6]
+    redis.call('HDEL', KEYS[1], 'attempts')
+  elseif worker then
+    redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+  end
   redis.call('HDEL', KEYS[1], 'next')
-  redis.call('HSET', KEYS[1], 'worker', ARGV[1], 'token', ARGV[2], 'deadline', now + ARGV[3], 'fence', fence, 'run', run,
+  redis.call('HSET', KEYS[1], 'worker', ARGV[3], 'token', ARGV[4], 'deadline', now + ARGV[5], 'fence', fence, 'run', run,
     'resumed', resumed and 1 or 0, 'status', 'running')
 else
   resumed = redis.call('HGET', KEYS[1], 'resumed') == '1'
 end
-return {'granted', tonumber(fence), tonumber(seq) or 0, run, resumed and 1 or 0, stop or '', redis.call('GET', KEYS[3]) or '',
-  redis.call('LRANGE', KEYS[4], 0, -1), redis.call('XRANGE', KEYS[2], '-', '+'), owner, agent}
+local attempts = tonumber(redis.call('HGET', KEYS[1], 'attempts')) or 0
+return {'granted', tonumber(fence), tonumber(seq) or 0, run, resumed and 1 or 0, attempts, stop or '',
+  redis.call('GET', KEYS[3]) or '', redis.call('LRANGE', KEYS[4], 0, -1), redis.call('XRANGE', KEYS[2], '-', '+')}

@@ -3,9 +3,9 @@
 -- KEYS: head, log, replies, inbox, context, messages, order, state
 -- ARGV: fence, lease in ms, channel, first seq, mark ('', 'start', 'end'), events to keep, state ('' for none),
 --       context messages to keep (-1 for all), then four counted lists: events, inbox ids done, context messages, message ids and messages
--- -> {1, stop} | {0} the fence is old | {-1, last seq} a batch is missing
-local fence, seq, stop = unpack(redis.call('HMGET', KEYS[1], 'fence', 'seq', 'stop'))
-if fence ~= ARGV[1] then return {0} end
+-- -> {1, stop} | {0} the lease is somebody else's or was given back | {-1, last seq} a batch is missing
+local fence, seq, stop, worker = unpack(redis.call('HMGET', KEYS[1], 'fence', 'seq', 'stop', 'worker'))
+if fence ~= ARGV[1] or not worker then return {0} end
 local first, last, at = tonumber(ARGV[4]), tonumber(seq) or 0, 9
 if first > last + 1 then return {-1, last} end
 local time = redis.call('TIME')

@@ -1,12 +1,12 @@
--- Delete a record and take it out of its indexes; which record it lies within is read from it.
--- KEYS: record, receipt, index
+-- Delete a record and take it out of its indexes; which record it lies within is read from it, where it can be read.
+-- KEYS: record, receipt, index, and the index within another record when that is known
 -- ARGV: id, life of the receipt in ms, field that names the record it lies within, what its index begins with
 -- -> 1 deleted | 0 there is none
 if redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
+for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
 local stored = redis.call('GET', KEYS[1])
 if not stored then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
 local readable, record = pcall(cjson.decode, stored)
 local within = readable and type(record) == 'table' and record[ARGV[3]]
 if type(within) == 'string' then
