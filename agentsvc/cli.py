@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -193,9 +194,16 @@ def _serve(settings: Settings, address: str, banner: str) -> None:
             "loggers": {"_granian": {"propagate": True}, "granian.access": {"propagate": True}},
         },
     )
+    os.register_at_fork(after_in_child=_heed_signals)
     # The port is bound by then, the workers are about to start.
     server.on_startup(lambda: click.echo(banner))
     server.serve()
+
+
+def _heed_signals() -> None:
+    """Until it has handlers of its own, a worker would hand signals to those of its parent, where nobody hears them."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _banner(settings: Settings) -> str:

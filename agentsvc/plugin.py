@@ -169,6 +169,8 @@ def on_signal(drain: Callable[[], None]) -> Generator[None]:
 
     def hear(number: int, frame: Any) -> None:
         loop.call_soon_threadsafe(drain)
+        if not loop.is_running():  # between start-up and serving nobody else hears it: said again when it runs
+            loop.call_soon_threadsafe(os.kill, os.getpid(), number)
         previous = before[signal.Signals(number)]
         if callable(previous):
             previous(number, frame)

@@ -36,6 +36,7 @@ async def test_a_run_begins_with_one_round_trip(redis_url: str, records: Records
         await records.credentials.create(record)
     talk = session(answering.id, chat=main.id, fallback=spare.id)
     await records.sessions.create(talk)
+    await records.bundle(talk.id)  # once, so that the server knows the script
     with sync_redis.Redis.from_url(redis_url) as server:
         server.config_resetstat()
 
