@@ -166,7 +166,9 @@ async def test_who_joins_just_when_the_connection_breaks_hears_everything_or_kno
                 assert heard == seq or live.lost
 
 
-async def test_who_leaves_while_joining_leaves_nothing_behind(bus: RedisMessageBus, until: Until) -> None:
+async def test_who_leaves_while_joining_leaves_nothing_behind(bus: RedisMessageBus, say: Say) -> None:
+    grant = await grant_of(bus, say)
+
     async def join() -> None:
         async with bus.hub.join(SESSION):
             raise AssertionError("it was not to come so far")
@@ -180,7 +182,10 @@ async def test_who_leaves_while_joining_leaves_nothing_behind(bus: RedisMessageB
 
     assert bus.hub._channels == {}
     async with bus.hub.join(SESSION) as live:
-        assert not live.lost
+        await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry())
+        heard, _ = await next_of(live, 0)
+        # The confirmation of an earlier join may come late: then the reader looks into the log once more.
+        assert heard == 1 or live.lost
 
 
 class Line:
