@@ -26,16 +26,8 @@ from agentsvc.kv.embedded import EmbeddedRedis, NotStarted
 from agentsvc.kv.errors import Unreachable
 from agentsvc.kv.lock import DirectoryInUse
 from agentsvc.kv.tether import end_with_parent
-from agentsvc.settings import (
-    RUNTIME,
-    VARIABLES,
-    Settings,
-    SettingsError,
-    Variable,
-    check_keys,
-    check_serve,
-    without_password,
-)
+from agentsvc.settings import RUNTIME, Settings, check_keys, check_serve, without_password
+from agentsvc.variables import VARIABLES, SettingsError, Variable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

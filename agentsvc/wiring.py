@@ -28,9 +28,10 @@ from agentsvc.services.once import Once
 from agentsvc.services.removal import Removal
 from agentsvc.services.sessions import Sessions
 from agentsvc.services.streams import Streams
-from agentsvc.settings import VARIABLES, Settings, check_keys
+from agentsvc.settings import Settings, check_keys
 from agentsvc.storage.store import RedisStorage, StorageBase
 from agentsvc.storage.vault import Keyring, Vault
+from agentsvc.variables import VARIABLES
 from agentsvc.workers.dispatcher import Dispatcher
 from agentsvc.workers.janitor import Janitor
 from agentsvc.workers.supervisor import Supervisor

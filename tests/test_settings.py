@@ -5,7 +5,8 @@ import base64
 import msgspec
 import pytest
 
-from agentsvc.settings import RUNTIME, VARIABLES, Settings, SettingsError, check_serve
+from agentsvc.settings import RUNTIME, Settings, check_serve
+from agentsvc.variables import VARIABLES, SettingsError
 
 KEY = base64.b64encode(b"k" * 32).decode()
 OTHER = base64.b64encode(b"o" * 32).decode()

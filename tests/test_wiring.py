@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from agentsvc.bus.bus import RedisMessageBus
-from agentsvc.settings import Settings, SettingsError
+from agentsvc.settings import Settings
 from agentsvc.storage.store import RedisStorage
+from agentsvc.variables import SettingsError
 from agentsvc.wiring import Given, grace_of, open_parts
 
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from agentsvc.agent.agent import Agent
-from agentsvc.agent.interruption import Interruption
+from agentsvc.agent.interruption import Interruption, was_cancelled
 from agentsvc.agent.tool import ToolChunk
 from agentsvc.domain import events as ev
 from agentsvc.domain.messages import Base64Source, DataBlock, TextBlock, ToolCallBlock, ToolResultState, URLSource
@@ -96,7 +96,7 @@ class Acting:
                     metadata |= chunk.metadata
                     outcome = _worse(outcome, chunk.state)
         except (Exception, asyncio.CancelledError) as error:  # a middleware's failure is the call's
-            if _stopped():
+            if was_cancelled():
                 raise
             await queue.put(self.text(call.id, f"The tool call failed: {error}"))
             outcome = "error"
@@ -126,12 +126,6 @@ class Acting:
             url=source.url if isinstance(source, URLSource) else None,
             created_at=self._clock(),
         )
-
-
-def _stopped() -> bool:
-    """Whether this task was cancelled; a middleware may also have waited for something else that was."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 _GRAVITY: Mapping[ToolResultState, int] = {"running": 0, "success": 1, "denied": 2, "interrupted": 3, "error": 4}

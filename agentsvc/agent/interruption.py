@@ -51,3 +51,9 @@ class Interruption:
         cancels_left = self._task.uncancel() if self._task is not None else 0
         if cancels_left == 0 and (kind is None or kind is asyncio.CancelledError):
             raise Interrupted from error
+
+
+def was_cancelled() -> bool:
+    """Whether this task was cancelled; a tool or a middleware may also have waited for something else that was."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from agentsvc.agent.arguments import ArgumentSchema, BadArguments, BadSchema, parse, shorten
+from agentsvc.agent.interruption import was_cancelled
 from agentsvc.agent.model import ToolSchema
 from agentsvc.agent.tool import AGENT_STATE, ToolBase, ToolChunk
 from agentsvc.domain.messages import ToolCallBlock
@@ -66,7 +67,7 @@ class Toolkit:
         except (BadArguments, _UnknownTool) as error:
             failure = str(error)
         except asyncio.CancelledError as error:
-            if _cancelled():
+            if was_cancelled():
                 raise
             failure = _failed(call, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - tools are other people's code
@@ -128,12 +129,6 @@ def _sound(answer: object) -> ToolChunk:
     if not isinstance(answer, ToolChunk):
         raise TypeError(f"a tool gives ToolChunk, not {type(answer).__name__}")
     return _decode(_encode(answer))
-
-
-def _cancelled() -> bool:
-    """Whether this task was cancelled; a tool may also have waited for something else that was."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def _failed(call: ToolCallBlock, error: BaseException) -> str:
