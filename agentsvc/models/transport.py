@@ -8,8 +8,8 @@ import logging
 import random
 import socket
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import aiohttp
@@ -126,8 +126,9 @@ class Transport:
         """
         response, first = await self._opened(call)
         try:
-            yield Events(response.content, first, self._limits.event)
-            await _drained(response.content)
+            with _ending_with_its_connection(response):
+                yield Events(response.content, first, self._limits.event)
+                await _drained(response.content)
         finally:
             response.close()
 
@@ -157,7 +158,8 @@ class Transport:
         except _BROKEN as error:
             raise _classified(error) from None
         try:
-            return response, await _first_bytes(response, call)
+            with _ending_with_its_connection(response):
+                return response, await _first_bytes(response, call)
         except BaseException as error:
             response.close()
             if isinstance(error, _Broken):
@@ -242,6 +244,26 @@ async def _first_bytes(response: aiohttp.ClientResponse, call: Call) -> bytes:
     error = _Transient if is_transient(response.status) else ModelError
     wait = retry_after(response.headers, time.time())
     raise error(kind_of(response.status), f"status {response.status}: {said}", retry_after=wait)
+
+
+@contextmanager
+def _ending_with_its_connection(response: aiohttp.ClientResponse) -> Generator[None]:
+    """Tell the body when its connection is gone: aiohttp 3.14 forgets it when a chunk is malformed, and reads hang."""
+    protocol = response.connection.protocol if response.connection is not None else None
+    closed = protocol.closed if protocol is not None else None
+    if protocol is None or closed is None:  # all of it has come
+        yield
+        return
+
+    def end(_: object) -> None:
+        if not response.content.is_eof() and response.content.exception() is None:
+            response.content.set_exception(protocol.exception() or aiohttp.ClientPayloadError("the answer was cut"))
+
+    closed.add_done_callback(end)
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(end)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:

@@ -240,6 +240,25 @@ async def test_nonsense_on_the_line_is_an_upstream_or_connection_error(transport
     assert error.kind in ("upstream", "connection")
 
 
+@pytest.mark.parametrize("pause", [0, 0.05])
+@pytest.mark.parametrize("read", [b"", b"7\r\ndata: a\r\n"])
+async def test_a_malformed_chunk_ends_the_answer(transport, read, pause):
+    async def answer(reader, writer):
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + read)
+        await writer.drain()
+        await asyncio.sleep(pause)
+        writer.write(b"no number\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as nonsense:
+        port = nonsense.sockets[0].getsockname()[1]
+        async with asyncio.timeout(5):
+            error = await failure(transport, Call(url=f"http://127.0.0.1:{port}/", body=b"{}"))
+
+    assert error.kind == "upstream"
+
+
 async def test_cookies_are_not_kept(server, transport):
     server.script(Fail(400, headers={"set-cookie": "a=b"}))
     await failure(transport, call(server))
