@@ -10,9 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from agentsvc.agent.model import ToolSchema
+from agentsvc.agent.permissions import Examination, WholeTool
 from agentsvc.agent.schemas import Signature
 from agentsvc.agent.thread import ToolThread
 from agentsvc.domain.messages import DataBlock, TextBlock, ToolResultState
+from agentsvc.domain.permissions import PermissionContext
 
 AGENT_STATE = "_agent_state"
 """The keyword under which a tool that asks for it is given the state of the agent."""
@@ -58,6 +60,7 @@ class ToolBase:
     nothing of a call on it. ``input_schema`` is a JSON Schema of type object with ``properties``.
 
     ``is_concurrency_safe``: neighbouring calls may run side by side. ``is_read_only``: it changes nothing.
+    ``is_always_allowed``: it runs unasked unless a rule or the mode says otherwise.
     ``is_external_tool``: the client carries it out, ``call`` is never used. ``is_state_injected``: ``call`` is given
     the state of the agent as ``_agent_state``. ``idempotent``: a call in flight when its worker died may be repeated.
     """
@@ -67,6 +70,7 @@ class ToolBase:
     input_schema: dict[str, Any]
     is_concurrency_safe: bool = False
     is_read_only: bool = False
+    is_always_allowed: bool = False
     is_external_tool: bool = False
     is_state_injected: bool = False
     idempotent: bool = False
@@ -75,6 +79,14 @@ class ToolBase:
     def schema(self) -> ToolSchema:
         """The tool as a model is told of it."""
         return ToolSchema(self.name, self.description, self.input_schema)
+
+    async def check_permissions(self, tool_input: dict[str, Any], context: PermissionContext) -> Examination:  # noqa: ARG002
+        """What this call would do, for the permission engine: see ``Examination``.
+
+        The arguments match the schema. Unless overridden, a call is read-only when the tool is, runs unasked when the
+        tool is ``is_always_allowed``, and is asked about otherwise, with the offer to allow the whole tool.
+        """
+        return WholeTool(read_only=self.is_read_only, opinion="allow" if self.is_always_allowed else "passthrough")
 
     def call(self, *args: Any, **kwargs: Any) -> Awaitable[ToolChunk] | AsyncIterator[ToolChunk]:
         """Carry out one call: a coroutine that returns a chunk, or an async generator of chunks.

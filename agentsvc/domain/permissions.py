@@ -1,4 +1,4 @@
-"""Which tool calls may run: modes, rules and what a session remembers of them."""
+"""Which tool calls may run: modes, rules, reasons, and what a session remembers of them."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ PermissionBehavior = Literal["allow", "deny", "ask"]
 
 
 class PermissionRule(Struct, frozen=True, kw_only=True):
-    """``rule_content`` null matches every call of the tool; ``source`` says who made the rule."""
+    """``rule_content`` null or empty matches every call of the tool; ``source`` says who made the rule."""
 
     tool_name: str
     rule_content: str | None
@@ -23,8 +23,21 @@ class WorkingDirectory(Struct, frozen=True, kw_only=True):
 
 
 class PermissionContext(Struct, frozen=True, kw_only=True):
+    """Rules are filed by behaviour and tool. ``working_directories`` are keyed by path; the workspace is always one."""
+
     mode: PermissionMode = "default"
     working_directories: dict[str, WorkingDirectory] = {}
     allow_rules: dict[str, list[PermissionRule]] = {}
     deny_rules: dict[str, list[PermissionRule]] = {}
     ask_rules: dict[str, list[PermissionRule]] = {}
+
+
+class Reason(Struct, frozen=True, kw_only=True):
+    """Why a call was asked about or denied: ``code`` for programs, ``message`` for people and the model.
+
+    ``safety``: no rule of a user can answer this question beforehand.
+    """
+
+    code: str
+    message: str
+    safety: bool = False
