@@ -42,6 +42,20 @@ def weigh(schema: Mapping[str, Any]) -> Weight:
     return Weight(scales.weigh(schema), scales.recursive)
 
 
+def target(schema: Mapping[str, Any], reference: str) -> object:
+    """What a JSON pointer in a URI fragment (RFC 6901, section 6) points to. Raises ValueError."""
+    if not reference.startswith("#/"):
+        raise ValueError(f"the reference {reference!r} leaves the schema")
+    node: object = schema
+    for step in unquote(reference[2:]).split("/"):
+        key = step.replace("~1", "/").replace("~0", "~")
+        try:
+            node = _child(node, key)
+        except (LookupError, TypeError, ValueError):
+            raise ValueError(f"the reference {reference!r} points to nothing") from None
+    return node
+
+
 class _Scales:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
@@ -73,22 +87,9 @@ class _Scales:
             return 1
         if reference not in self._weights:
             self._open.add(reference)
-            self._weights[reference] = self.weigh(self._target(reference))
+            self._weights[reference] = self.weigh(target(self._root, reference))
             self._open.remove(reference)
         return self._weights[reference]
-
-    def _target(self, reference: str) -> object:
-        """What a JSON pointer in a URI fragment (RFC 6901, section 6) points to."""
-        if not reference.startswith("#/"):
-            raise ValueError(f"the reference {reference!r} leaves the schema")
-        node: object = self._root
-        for step in unquote(reference[2:]).split("/"):
-            key = step.replace("~1", "/").replace("~0", "~")
-            try:
-                node = _child(node, key)
-            except (LookupError, TypeError, ValueError):
-                raise ValueError(f"the reference {reference!r} points to nothing") from None
-        return node
 
 
 def _child(node: object, key: str) -> object:

@@ -1,7 +1,7 @@
 """Tools: what a model may call, and how a Python function becomes one."""
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, cast, overload
@@ -53,6 +53,26 @@ class ToolChunk(Struct, frozen=True, kw_only=True):
                 return cls.text(_json(value))
 
 
+class ToolMiddlewareBase:
+    """Something around every call of a tool, or of all tools of a toolkit. The first of several is the outermost.
+
+    One object may serve many calls at once: keep nothing of a call on it.
+    """
+
+    def on_tool_call(
+        self,
+        tool: "ToolBase",
+        input_kwargs: dict[str, Any],
+        next_handler: Callable[..., AsyncIterator[ToolChunk]],
+    ) -> AsyncIterator[ToolChunk]:
+        """An async generator of what the call gives.
+
+        ``input_kwargs`` are the arguments. ``next_handler(**changes)`` goes on with them as they are, changed as said,
+        and gives the tool's chunks; without it the tool does not run. Permission was given before all this.
+        """
+        raise NotImplementedError
+
+
 class ToolBase:
     """Something that a model may call.
 
@@ -63,6 +83,7 @@ class ToolBase:
     ``is_always_allowed``: it runs unasked unless a rule or the mode says otherwise.
     ``is_external_tool``: the client carries it out, ``call`` is never used. ``is_state_injected``: ``call`` is given
     the state of the agent as ``_agent_state``. ``idempotent``: a call in flight when its worker died may be repeated.
+    ``middlewares`` are around every call, inside those of the toolkit.
     """
 
     name: str
@@ -74,6 +95,7 @@ class ToolBase:
     is_external_tool: bool = False
     is_state_injected: bool = False
     idempotent: bool = False
+    middlewares: Sequence[ToolMiddlewareBase] = ()
 
     @property
     def schema(self) -> ToolSchema:
@@ -102,7 +124,8 @@ class FunctionTool(ToolBase):
     A coroutine function or async generator runs on the event loop and may run side by side with others unless told
     otherwise. A plain function or generator runs in a thread, and alone unless told otherwise: code that never awaits
     is rarely written for company. After a cancellation a thread runs on to its next ``yield`` or its end, and is not
-    waited for. Whoever names a parameter ``_agent_state`` is given the state of the agent.
+    waited for. Whoever names a parameter ``_agent_state`` is given the state of the agent. An external tool is only
+    described by its function, which never runs here.
 
     Raises TypeError for a function that cannot be described.
     """
@@ -115,7 +138,10 @@ class FunctionTool(ToolBase):
         *,
         is_concurrency_safe: bool | None = None,
         is_read_only: bool = False,
+        is_always_allowed: bool = False,
+        is_external_tool: bool = False,
         idempotent: bool = False,
+        middlewares: Sequence[ToolMiddlewareBase] = (),
     ) -> None:
         self.function = function
         self._signature = Signature(function, hidden=(AGENT_STATE,))
@@ -124,10 +150,15 @@ class FunctionTool(ToolBase):
         self.input_schema = self._signature.schema
         self.is_concurrency_safe = self._signature.awaits if is_concurrency_safe is None else is_concurrency_safe
         self.is_read_only = is_read_only
-        self.is_state_injected = AGENT_STATE in inspect.signature(function).parameters
+        self.is_always_allowed = is_always_allowed
+        self.is_external_tool = is_external_tool
+        self.is_state_injected = not is_external_tool and AGENT_STATE in inspect.signature(function).parameters
         self.idempotent = idempotent
+        self.middlewares = tuple(middlewares)
 
-    async def call(self, **arguments: Any) -> AsyncGenerator[ToolChunk]:
+    async def call(self, /, **arguments: Any) -> AsyncGenerator[ToolChunk]:
+        if self.is_external_tool:
+            raise NotImplementedError(f"{self.name} cannot be called here")
         injected = {AGENT_STATE: arguments.pop(AGENT_STATE)} if self.is_state_injected else {}
         run = partial(self.function, **self._signature.convert(arguments), **injected)
         items = _results(run()) if self._signature.awaits else _thread_results(run, self.name)
@@ -147,7 +178,10 @@ def tool(
     description: str | None = None,
     read_only: bool = False,
     concurrent: bool | None = None,
+    always_allowed: bool = False,
+    external: bool = False,
     idempotent: bool = False,
+    middlewares: Sequence[ToolMiddlewareBase] = (),
 ) -> Callable[[Callable[..., Any]], FunctionTool]: ...
 
 
@@ -159,7 +193,10 @@ def tool(
     description: str | None = None,
     read_only: bool = False,
     concurrent: bool | None = None,
+    always_allowed: bool = False,
+    external: bool = False,
     idempotent: bool = False,
+    middlewares: Sequence[ToolMiddlewareBase] = (),
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """Make a function a tool: ``@tool`` or ``@tool(read_only=True)``. See ``FunctionTool``."""
     make = partial(
@@ -168,7 +205,10 @@ def tool(
         description=description,
         is_concurrency_safe=concurrent,
         is_read_only=read_only,
+        is_always_allowed=always_allowed,
+        is_external_tool=external,
         idempotent=idempotent,
+        middlewares=middlewares,
     )
     return make if function is None else make(function)
 

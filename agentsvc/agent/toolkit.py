@@ -1,148 +1,180 @@
-"""The tools of an agent, and the run of one call."""
+"""The tools of an agent, in groups, and the picture of those that are active."""
 
 import asyncio
-import inspect
 import logging
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any
 
-import msgspec
-
-from agentsvc.agent.arguments import ArgumentSchema, BadArguments, BadSchema, parse, shorten
-from agentsvc.agent.interruption import was_cancelled
+from agentsvc.agent.arguments import BadArguments
+from agentsvc.agent.groups import BASIC, ResetTools, ToolGroup
 from agentsvc.agent.model import ToolSchema
-from agentsvc.agent.tool import AGENT_STATE, ToolBase, ToolChunk
+from agentsvc.agent.shelf import Shelf
+from agentsvc.agent.skills import SKILL_VIEWER, Skill, SkillLoaderBase, SkillViewer, section
+from agentsvc.agent.sources import ToolSource
+from agentsvc.agent.structured import STRUCTURED_OUTPUT, GenerateStructuredOutput
+from agentsvc.agent.tool import ToolBase, ToolChunk, ToolMiddlewareBase
+from agentsvc.agent.tools import RESET_TOOLS, Listed, Prepared, Tools, UnknownTool
 from agentsvc.domain.messages import ToolCallBlock
 from agentsvc.domain.states import AgentState
 
+__all__ = ["Prepared", "ToolGroup", "Toolkit", "Tools", "UnknownTool"]
+
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_REASON_CHARS = 2_000
-_SUGGESTIONS = 3
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(ToolChunk).decode
+_RESERVED = frozenset({RESET_TOOLS, SKILL_VIEWER, STRUCTURED_OUTPUT})
 
 
 class Toolkit:
-    """A fixed set of tools with different names.
+    """Tools and skills that are always active, and groups of more that the model may activate.
 
-    ``schemas`` are the tools as a model is told of them, in the order given. Raises ValueError for a name that
-    providers do not take, a name that two tools have, and an input schema that is not of type object.
+    The toolkit adds ``reset_tools`` when there are groups, ``Skill`` when there are skills, and
+    ``GenerateStructuredOutput`` while a reply asks for that. The first middleware is the outermost.
+
+    Raises ValueError for a name that providers do not take, that is reserved, or that two tools or two groups have, and
+    for an input schema that is not of type object.
     """
 
-    def __init__(self, tools: Iterable[ToolBase] = ()) -> None:
-        self._tools: dict[str, ToolBase] = {}
-        for tool in tools:
-            self._add(tool)
-        self.schemas: tuple[ToolSchema, ...] = tuple(tool.schema for tool in self._tools.values())
-        self._parameters = {schema.name: schema.parameters for schema in self.schemas}
-        self._compiled: dict[str, ArgumentSchema] = {}
+    def __init__(
+        self,
+        tools: Iterable[ToolBase | ToolSource] = (),
+        groups: Iterable[ToolGroup] = (),
+        skills: Iterable[Skill | SkillLoaderBase] = (),
+        middlewares: Iterable[ToolMiddlewareBase] = (),
+    ) -> None:
+        groups = tuple(groups)
+        self._shelves = {BASIC: Shelf(BASIC, tools, skills)}
+        for group in groups:
+            if group.name in self._shelves:
+                raise ValueError(f"two groups are named {group.name!r}")
+            self._shelves[group.name] = Shelf(group.name, group.tools, group.skills)
+        _refuse_twins(self._shelves.values())
+        self._reset = [Listed(ResetTools(groups))] if groups else []
+        self._middlewares = tuple(middlewares)
+        self._turn = 0
+        self._revision = 0
+        self._latest: tuple[object, Tools] = (None, Tools())
+        self.schemas: tuple[ToolSchema, ...] = ()
+        self._changed()
 
-    def _add(self, tool: ToolBase) -> None:
-        if not _NAME.fullmatch(tool.name):
-            raise ValueError(f"{tool.name!r} cannot name a tool: 1 to 64 of A-Z, a-z, 0-9, _ and - can")
-        if tool.name in self._tools:
-            raise ValueError(f"two tools are named {tool.name!r}")
-        if tool.input_schema.get("type") != "object":
-            raise ValueError(f"the input schema of the tool {tool.name!r} is not of type object")
-        self._tools[tool.name] = tool
+    def add_tool(self, tool: ToolBase, group_name: str = BASIC) -> None:
+        """From the next snapshot on; a tool of the same name goes. Raises KeyError when there is no such group."""
+        shelf = self._shelves[group_name]
+        listed = Listed(tool)
+        _refuse_reserved(listed.name)
+        self.remove_tool(listed.name)
+        shelf.put(listed)
+        self._changed()
+
+    def remove_tool(self, name: str) -> None:
+        """Nothing happens when there is none."""
+        for shelf in self._shelves.values():
+            shelf.take(name)
+        self._changed()
 
     def get(self, name: str) -> ToolBase | None:
-        return self._tools.get(name)
+        """A tool of any group; one from a source only while it is active."""
+        for shelf in self._shelves.values():
+            if name in shelf.own:
+                return shelf.own[name].tool
+        return self._latest[1].get(name)
+
+    def refresh(self) -> None:
+        """A turn begins: the next snapshot looks for changed skills, and asks again where a listing failed."""
+        self._turn += 1
+
+    async def snapshot(self, state: AgentState) -> Tools:
+        """What is active now. The same object as long as nothing has changed, and then nothing is listed."""
+        chosen = state.tool_context.activated_groups
+        active = [shelf for shelf in self._shelves.values() if shelf.name == BASIC or shelf.name in chosen]
+        await self._update(active)
+        wanted = state.reply_context.structured_schema
+        key = ([shelf.name for shelf in active], self._revision, wanted)
+        if self._latest[0] != key:
+            self._latest = key, self._picture(active, wanted)
+        return self._latest[1]
 
     async def run(self, call: ToolCallBlock, state: AgentState) -> AsyncGenerator[ToolChunk]:
         """What a call gives, as it comes. Whatever goes wrong ends it with an error that the model can read.
 
         Only a cancellation is raised.
         """
+        tools = await self.snapshot(state)
         try:
-            async with aclosing(self._chunks(call, state)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except (BadArguments, _UnknownTool) as error:
-            failure = str(error)
-        except asyncio.CancelledError as error:
-            if was_cancelled():
-                raise
-            failure = _failed(call, error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - tools are other people's code
-            failure = _failed(call, error)
-        else:
+            prepared = tools.prepare(call)
+        except (BadArguments, UnknownTool) as error:
+            yield ToolChunk.text(str(error), state="error")
             return
-        yield ToolChunk.text(failure, state="error")
-
-    async def _chunks(self, call: ToolCallBlock, state: AgentState) -> AsyncGenerator[ToolChunk]:
-        tool = self._tools.get(call.name)
-        if tool is None:
-            raise _UnknownTool(self._no_such_tool(call.name))
-        try:
-            arguments = parse(call.input)
-            self._schema(tool.name).check(arguments)
-            injected = {AGENT_STATE: state} if tool.is_state_injected and not tool.is_external_tool else {}
-            async with aclosing(_answers(tool, arguments | injected)) as answers:
-                async for answer in answers:
-                    yield _sound(answer)
-        except BadArguments as error:
-            raise BadArguments(
-                f"The arguments of {call.name} were not accepted. {error}\nThey were: {shorten(call.input)}"
-            ) from error
-
-    def _schema(self, name: str) -> ArgumentSchema:
-        if name not in self._compiled:
-            self._compiled[name] = ArgumentSchema(self._parameters[name])
-        return self._compiled[name]
-
-    def _no_such_tool(self, name: str) -> str:
-        short = shorten(name, 64)
-        closest = get_close_matches(short, self._tools, n=_SUGGESTIONS, cutoff=0.0)
-        hint = f"The closest names are: {', '.join(closest)}." if closest else "There are no tools."
-        return f"There is no tool named {short!r}. {hint}"
-
-
-class _UnknownTool(Exception):
-    pass
-
-
-async def _answers(tool: ToolBase, arguments: dict[str, Any]) -> AsyncGenerator[object]:
-    answer: object = tool.call(**arguments)
-    if inspect.isawaitable(answer):
-        answer = await answer
-    if isinstance(answer, AsyncGenerator):
-        generator = cast("AsyncGenerator[object]", answer)
-        async with aclosing(generator):
-            async for chunk in generator:
+        async with aclosing(tools.run(prepared, state)) as chunks:
+            async for chunk in chunks:
                 yield chunk
-    elif isinstance(answer, AsyncIterator):
-        async for chunk in cast("AsyncIterator[object]", answer):
-            yield chunk
-    else:
-        yield answer
+
+    def _changed(self) -> None:
+        self.schemas = tuple(listed.schema for listed in self._shelves[BASIC].own.values())
+        self._revision += 1
+
+    async def _update(self, active: Sequence[Shelf]) -> None:
+        updates = [update for shelf in active for update in shelf.updates(self._turn)]
+        if not updates:
+            return
+        async with asyncio.TaskGroup() as listings:
+            tasks = [listings.create_task(update) for update in updates]
+        self._revision += any(task.result() for task in tasks)
+
+    def _picture(self, active: Sequence[Shelf], structured_schema: dict[str, Any] | None) -> Tools:
+        skills = _by_name(skill for shelf in active for skill in shelf.skills)
+        taken = {name for shelf in self._shelves.values() for name in shelf.own} | _RESERVED
+        basic, *others = active
+        # What rarely changes comes first: providers cache the beginning of a request.
+        listed = [*basic.own.values(), *_found(basic, taken)]
+        listed += [Listed(SkillViewer(skills))] if skills else []
+        listed += self._reset
+        for shelf in others:
+            listed += (*shelf.own.values(), *_found(shelf, taken))
+        listed += [Listed(GenerateStructuredOutput(structured_schema))] if structured_schema is not None else []
+        return Tools(
+            listed,
+            groups=[shelf.name for shelf in others],
+            skills=section(list(skills.values())),
+            inactive=self._inactive(active),
+            middlewares=self._middlewares,
+        )
+
+    def _inactive(self, active: Sequence[Shelf]) -> dict[str, str]:
+        others = [shelf for shelf in self._shelves.values() if shelf not in active]
+        return {listed.name: shelf.name for shelf in others for listed in (*shelf.found, *shelf.own.values())}
 
 
-def _sound(answer: object) -> ToolChunk:
-    """The chunk as it can be stored. Raises for what a tool's author got wrong, before it is in a log for good."""
-    if not isinstance(answer, ToolChunk):
-        raise TypeError(f"a tool gives ToolChunk, not {type(answer).__name__}")
-    return _decode(_encode(answer))
+def _found(shelf: Shelf, taken: set[str]) -> list[Listed]:
+    """What sources listed under names that are still free, which are taken now: nobody replaces a tool from outside."""
+    found: list[Listed] = []
+    for listed in shelf.found:
+        if listed.name in taken:
+            log.warning("a second tool named %r is left out", listed.name)
+        else:
+            taken.add(listed.name)
+            found.append(listed)
+    return found
 
 
-def _failed(call: ToolCallBlock, error: BaseException) -> str:
-    if isinstance(error, BadSchema):
-        log.error("the input schema of tool %s cannot be used: %s", call.name, error)
-        return f"The tool {call.name} cannot be used: its input schema is not valid. {error}"
-    log.warning("tool %s failed", call.name, exc_info=error)
-    return f"The tool {call.name} failed. {shorten('; '.join(_reasons(error)), _REASON_CHARS)}"
+def _by_name(skills: Iterable[Skill]) -> dict[str, Skill]:
+    named: dict[str, Skill] = {}
+    for skill in skills:
+        if skill.name in named:
+            log.warning("two skills are named %r: the one in %s is used", skill.name, skill.dir)
+        named[skill.name] = skill
+    return named
 
 
-def _reasons(error: BaseException) -> list[str]:
-    """One line for each error; a group says nothing by itself."""
-    if isinstance(error, BaseExceptionGroup):
-        members = cast("BaseExceptionGroup[BaseException]", error).exceptions
-        return [reason for member in members for reason in _reasons(member)]
-    text = str(error)
-    return [f"{type(error).__name__}: {text}" if text else type(error).__name__]
+def _refuse_twins(shelves: Iterable[Shelf]) -> None:
+    seen: set[str] = set()
+    for name in (name for shelf in shelves for name in shelf.own):
+        _refuse_reserved(name)
+        if name in seen:
+            raise ValueError(f"two tools are named {name!r}")
+        seen.add(name)
+
+
+def _refuse_reserved(name: str) -> None:
+    if name in _RESERVED:
+        raise ValueError(f"the name {name!r} is reserved for a tool of the toolkit itself")
