@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentsvc.agent.model import ChatModelBase, ModelDelta
+from agentsvc.agent.permissions import Decision
 from agentsvc.agent.tool import ToolBase, ToolChunk
 from agentsvc.agent.toolkit import Toolkit
-from agentsvc.domain.agents import ReActConfig
+from agentsvc.agent.tools import Tools
+from agentsvc.domain.agents import ApprovalConfig, ReActConfig
 from agentsvc.domain.events import Event
 
 Handler = Callable[..., Any]
@@ -35,6 +37,14 @@ class AgentMiddleware:
         """Around one request to one model (``current_model``, ``messages``, ``tools``, ``tool_choice``)."""
         raise NotImplementedError
 
+    def on_check_permission(
+        self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler
+    ) -> Awaitable[Decision]:
+        """Around the judgement of one call (``tool_call``, ``tool``, ``tool_input``, a copy), also one that a person
+        has allowed: a denial still counts then.
+        """
+        raise NotImplementedError
+
     def on_acting(
         self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler
     ) -> AsyncIterator[ToolChunk]:
@@ -52,7 +62,10 @@ class AgentMiddleware:
 
 @dataclass(frozen=True)
 class Agent:
-    """``fallback`` answers when ``model`` cannot be reached; nothing of a conversation is kept here."""
+    """``fallback`` answers when ``model`` cannot be reached; nothing of a conversation is kept here.
+
+    ``instructions`` say what the workspace is like.
+    """
 
     name: str
     system_prompt: str
@@ -61,15 +74,17 @@ class Agent:
     toolkit: Toolkit = field(default_factory=Toolkit)
     middlewares: Sequence[AgentMiddleware] = ()
     config: ReActConfig = ReActConfig()  # noqa: RUF009 - frozen
+    instructions: str = ""
+    approval_config: ApprovalConfig = ApprovalConfig()  # noqa: RUF009 - frozen
 
     @property
     def models(self) -> Sequence[ChatModelBase]:
         """Those to try, in this order."""
         return (self.model,) if self.fallback is None else (self.model, self.fallback)
 
-    async def prompt(self) -> str:
-        """The system prompt as the middlewares want it now."""
-        prompt = self.system_prompt
+    async def prompt(self, tools: Tools) -> str:
+        """The system prompt, with the skills and the workspace, as the middlewares want it now."""
+        prompt = "\n\n".join(part for part in (self.system_prompt, tools.skills, self.instructions) if part)
         for middleware in self._implementing("on_system_prompt"):
             prompt = await middleware.on_system_prompt(self, prompt)
         return prompt

@@ -1,4 +1,4 @@
-"""One reply of an agent: reason, act, reason again, until it is said or cannot be said."""
+"""One reply of an agent: reason, act, reason again, until it is said, cannot be said, or waits for somebody."""
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
@@ -7,13 +7,18 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from agentsvc.agent.act import Acting, batches
 from agentsvc.agent.agent import Agent
+from agentsvc.agent.answers import Answer, answered, fitting, rules_of, withdrawn
+from agentsvc.agent.phase import ToolPhase
 from agentsvc.agent.endings import classify, unfinished
 from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.journal import Journal
 from agentsvc.agent.model import ToolChoice
+from agentsvc.agent.permissions import with_rules
 from agentsvc.agent.reason import Reasoning
+from agentsvc.agent.results import ResultEvents, as_chunk
+from agentsvc.agent.standing import begun, in_flight, open_calls, ready, rewound
+from agentsvc.agent.structured import STRUCTURED_OUTPUT, reminder
 from agentsvc.domain import events as ev
 from agentsvc.domain.fold import Fold
 from agentsvc.domain.ids import new_id
@@ -24,6 +29,7 @@ from agentsvc.domain.times import Clock
 log = logging.getLogger(__name__)
 
 _INTERRUPTED = "The user interrupted this call."
+_REFUSED = "The user refused this call."
 _UNKNOWN = "This call was interrupted; whether it had an effect is not known."
 _CUT = "This call was cut off because the answer became too long, so it was not run."
 
@@ -32,11 +38,18 @@ class Reply:
     """A reply as it grows.
 
     The reply is the fold of its events: what a client makes of the stream is what the agent remembers. The journal
-    records it at the end of each step, and waits for that before a tool runs.
+    records it at the end of each step, and waits for that before a tool runs. ``state`` is the agent's and changes with
+    the reply. With a ``structured_schema`` (see ``structured.structured_schema``) a new reply ends with such an output.
     """
 
     def __init__(
-        self, agent: Agent, state: AgentState, journal: Journal, interruption: Interruption, clock: Clock
+        self,
+        agent: Agent,
+        state: AgentState,
+        journal: Journal,
+        interruption: Interruption,
+        clock: Clock,
+        structured_schema: dict[str, Any] | None = None,
     ) -> None:
         self._agent = agent
         self._state = state
@@ -44,13 +57,18 @@ class Reply:
         self._interruption = interruption
         self._clock = clock
         self._resumed = bool(state.reply_context.reply_id)
-        self._fold = Fold(_rewound(state.context[-1]) if self._resumed else self._empty())
+        if not self._resumed:
+            state.reply_context = ReplyContext(structured_schema=structured_schema)
+        self._fold = Fold(rewound(state.context[-1]) if self._resumed else self._empty())
         self._before = state.context[:-1] if self._resumed else state.context
         self._earlier = self._before
         self._round = state.reply_context.cur_iter
+        self._results = ResultEvents(self.id, clock)
+        self._told = state.tasks_context, state.permission_context
         self._begun = False
         self._done = False
         self._said = False
+        self.parked = False
 
     @property
     def id(self) -> str:
@@ -64,21 +82,28 @@ class Reply:
     @property
     def state(self) -> AgentState:
         """What the agent remembers as of now; the reply stands last in the context."""
-        open_reply = ReplyContext() if self._done else ReplyContext(reply_id=self.id, cur_iter=self._round)
-        return replace(self._state, context=[*self._earlier, self.message], reply_context=open_reply)
+        open_reply = replace(self._state.reply_context, reply_id=self.id, cur_iter=self._round)
+        return replace(
+            self._state,
+            context=[*self._earlier, self.message],
+            reply_context=ReplyContext() if self._done else open_reply,
+        )
 
-    async def events(self, inputs: Sequence[Msg] = ()) -> AsyncGenerator[ev.Event]:
-        """What happens, from ``REPLY_START`` (or from where an earlier worker stopped) to ``REPLY_END``."""
+    async def events(self, inputs: Sequence[Msg] = (), answer: Answer | None = None) -> AsyncGenerator[ev.Event]:
+        """What happens, from ``REPLY_START``, the ``answer`` to a question, or where an earlier worker stopped, to
+        ``REPLY_END`` or to where the reply is ``parked``: then it waits for an answer.
+        """
         reply = self._agent.around("on_reply", self._reply)
         self._earlier = [*self._before, *inputs]
         failure = RuntimeError("a middleware ended the reply without REPLY_END")
         try:
-            async with aclosing(cast("AsyncGenerator[ev.Event]", reply(inputs=inputs))) as events:
+            async with aclosing(cast("AsyncGenerator[ev.Event]", reply(inputs=inputs, answer=answer))) as events:
                 async for event in events:
                     yield self._happened(event)
         except Exception as error:  # noqa: BLE001 - logged below, with what it left open
             failure.__cause__ = error
-        if not self._done:  # whatever a middleware left open is closed all the same
+            self.parked = False
+        if not self._done and not self.parked:  # whatever a middleware left open is closed all the same
             log.warning("reply %s was broken off", self.id, exc_info=failure)
             for event in self._after_failure(failure):
                 yield self._happened(event)
@@ -90,28 +115,30 @@ class Reply:
         self._done = self._done or isinstance(event, ev.ReplyEnd)
         return event
 
-    async def _reply(self, *, inputs: Sequence[Msg]) -> AsyncGenerator[ev.Event]:
+    async def _reply(self, *, inputs: Sequence[Msg], answer: Answer | None) -> AsyncGenerator[ev.Event]:
         self._earlier = [*self._before, *inputs]
-        yield self._opening()
+        for event in self._opening(answer):
+            yield event
         self._journal.record()
-        if self._resumed:
-            for event in self._after_takeover():
-                yield event
-        while not self._done:
+        while not self._done and not self.parked:
             before = self._progress()
             async for event in self._rounds():
                 yield event
-            if not self._done and self._progress() == before:
+            if not self._done and not self.parked and self._progress() == before:
                 raise RuntimeError("a middleware kept REPLY_END back and nothing else happened")
 
     async def _rounds(self) -> AsyncGenerator[ev.Event]:
-        """Rounds until an end; the end is told last, when all that was open is closed."""
+        """Rounds until an end; the end is told last, when all that was open is closed. None when the reply is parked."""
         reason: FinishedReason = "completed"
         error: ErrorInfo | None = None
         self._said = False
         try:
+            with self._interruption:  # whatever was asked for before this began
+                pass
             async for event in self._work():
                 yield event
+            if self.parked:
+                return
             if not self._said:
                 reason = "exceed_max_iters"
         except Interrupted:
@@ -119,7 +146,7 @@ class Reply:
         except Exception as failure:
             log.warning("reply %s failed", self.id, exc_info=failure)
             reason, error = "error", classify(failure)
-        for event in self._close_calls(_INTERRUPTED):
+        for event in self._close(self._open_calls(), _INTERRUPTED):
             yield event
         if reason == "exceed_max_iters":
             yield ev.ExceedMaxIters(reply_id=self.id, name=self._agent.name, created_at=self._clock())
@@ -127,67 +154,81 @@ class Reply:
 
     async def _work(self) -> AsyncGenerator[ev.Event]:
         while not self._said:
-            calls = self._open_calls()
-            if calls:
-                async for event in self._act(calls):
+            if calls := self._open_calls():
+                able = ready(calls)
+                if not able:
+                    self.parked = True
+                    return
+                async for event in self._act(able):
                     yield event
-                self._round += 1
+                if not self._open_calls():
+                    self._round += 1
                 self._journal.record()
-            elif self._round >= self._agent.config.max_iters:
+            elif self._state.reply_context.structured_output is not None:
+                self._said = True
+            elif self._round >= self._last_round:
                 return
             else:
                 async for event in self._reason():
                     yield event
 
     async def _reason(self) -> AsyncGenerator[ev.Event]:
-        reasoning = Reasoning(self._agent, self.id, self._interruption, self._clock)
+        tools = await self._agent.toolkit.snapshot(self._state)
+        reasoning = Reasoning(self._agent, tools, self.id, self._interruption, self._clock)
 
         def ask(*, tool_choice: ToolChoice) -> AsyncGenerator[ev.Event]:
             return reasoning.events([*self._earlier, *self._so_far()], tool_choice)
 
-        answer = self._agent.around("on_reasoning", ask)(tool_choice=ToolChoice())
+        answer = self._agent.around("on_reasoning", ask)(tool_choice=self._choice())
         async with aclosing(cast("AsyncGenerator[ev.Event]", answer)) as events:
             async for event in events:
                 yield event
         if reasoning.finish is not None and reasoning.finish.reason == "length":
-            for event in self._close_calls(_CUT, "error"):
+            for event in self._close(self._open_calls(), _CUT, "error"):
                 yield event
         if self._open_calls():
             return
-        self._said = not reasoning.only_thought
+        self._said = not reasoning.only_thought and not self._structured
         self._round += not self._said
+        if self._structured:
+            yield self._hint(reminder(last=self._round >= self._agent.config.max_iters))
 
     async def _act(self, calls: list[ToolCallBlock]) -> AsyncGenerator[ev.Event]:
-        acting = Acting(self._agent, self.id, self._state, self._interruption, self._clock)
-        for batch in batches(self._agent, calls):
-            started = self._results()
-            for call in batch:
-                if call.id not in started:
-                    yield acting.start(call)
-            self._journal.record()
-            await self._journal.settle()
-            async with aclosing(acting.events(batch)) as events:
-                async for event in events:
-                    yield event
-                    if isinstance(event, ev.ToolResultEnd):
-                        self._journal.record()
+        tools = await self._agent.toolkit.snapshot(self._state)
+        phase = ToolPhase(
+            self._agent, tools, self._state, self._journal, self._interruption, self._clock, self.id, self._started
+        )
+        async with aclosing(phase.events(calls)) as events:
+            async for event in events:
+                yield event
+                if isinstance(event, ev.ToolResultEnd):
+                    for change in self._changes():
+                        yield change
+
+    @property
+    def _structured(self) -> bool:
+        """An answer of a certain form is asked for, which only a call of its tool gives."""
+        return self._state.reply_context.structured_schema is not None
+
+    @property
+    def _last_round(self) -> int:
+        config = self._agent.config
+        return config.max_iters + config.structured_output_grace_iters * self._structured
+
+    def _choice(self) -> ToolChoice:
+        late = self._structured and self._round >= self._agent.config.max_iters
+        return ToolChoice(STRUCTURED_OUTPUT) if late else ToolChoice()
 
     # -- what stands
 
     def _so_far(self) -> list[Msg]:
         return [self.message] if self.message.content else []
 
-    def _results(self) -> dict[str, ToolResultBlock]:
-        return {block.id: block for block in self.message.content if isinstance(block, ToolResultBlock)}
+    def _started(self) -> set[str]:
+        return begun(self.message)
 
     def _open_calls(self) -> list[ToolCallBlock]:
-        """Calls without a finished result."""
-        results = self._results()
-        return [
-            block
-            for block in self.message.content
-            if isinstance(block, ToolCallBlock) and (block.id not in results or results[block.id].state == "running")
-        ]
+        return open_calls(self.message)
 
     def _progress(self) -> tuple[int, int]:
         return self._round, len(self.message.content)
@@ -195,62 +236,86 @@ class Reply:
     def _empty(self) -> Msg:
         return Msg(id=new_id(), name=self._agent.name, role="assistant", content=[], created_at=self._clock())
 
+    def _changes(self) -> list[ev.Event]:
+        """What a front end shows of the state, when it is another than was told last."""
+        tasks, permissions = shown = self._state.tasks_context, self._state.permission_context
+        if all(one is other for one, other in zip(shown, self._told, strict=True)):
+            return []
+        self._told = shown
+        value: dict[str, Any] = {"tasks_context": tasks, "permission_context": permissions}
+        return [ev.Custom(name=ev.STATE_UPDATED, value=value, created_at=self._clock())]
+
     # -- beginnings and ends
 
-    def _opening(self) -> ev.Event:
+    def _opening(self, answer: Answer | None) -> list[ev.Event]:
         if not self._resumed:
-            return ev.ReplyStart(
+            started = ev.ReplyStart(
                 reply_id=self.id,
                 session_id=self._state.session_id,
                 name=self._agent.name,
                 created_at=self.message.created_at,
             )
+            return [started]
+        if answer is not None:
+            return self._answered(answer)
+        if self._interruption.requested and not ready(self._open_calls()):
+            return []  # a parked reply is closed, not taken over
         value: dict[str, Any] = {"reply_id": self.id, "content": self.message.content, "usage": self.message.usage}
-        return ev.Custom(name=ev.REPLY_RESUMED, value=value, created_at=self._clock())
+        resumed = ev.Custom(name=ev.REPLY_RESUMED, value=value, created_at=self._clock())
+        return [resumed, *self._after_takeover()]
+
+    def _answered(self, answer: Answer) -> list[ev.Event]:
+        """The answer, as far as it fits an open question, and the results that come of it at once."""
+        fit = fitting(self.message, answer)
+        if fit is None:
+            return []
+        at = self._clock()
+        self._state.approvals = answered(self._state.approvals, fit, at)
+        told = replace(fit, id="", created_at=at)
+        match told:
+            case ev.UserConfirmResult(confirm_results=results):
+                self._state.permission_context = with_rules(self._state.permission_context, rules_of(told))
+                refused = [each.tool_call for each in results if not each.confirmed]
+                return [told, *self._close(refused, _REFUSED, "denied"), *self._changes()]
+            case ev.ExternalExecutionResult(execution_results=results):
+                return [told, *(event for each in results for event in self._given(each))]
+
+    def _given(self, result: ToolResultBlock) -> list[ev.Event]:
+        chunk = as_chunk(result)
+        return [*self._results.deltas(result.id, chunk), self._results.end(result.id, chunk.state, chunk.metadata)]
 
     def _after_takeover(self) -> list[ev.Event]:
         """Close what was in flight when the earlier worker stopped, unless it may be done again."""
-        in_flight = [call for call in self._open_calls() if call.id in self._results()]
         once_only = [
             call
-            for call in in_flight
+            for call in in_flight(self.message)
             if (tool := self._agent.toolkit.get(call.name)) is not None and not tool.idempotent
         ]
-        return self._closing(once_only, _UNKNOWN, "interrupted")
+        return self._close(once_only, _UNKNOWN)
 
-    def _close_calls(self, text: str, state: ToolResultState = "interrupted") -> list[ev.Event]:
-        return self._closing(self._open_calls(), text, state)
-
-    def _closing(self, calls: list[ToolCallBlock], text: str, state: ToolResultState) -> list[ev.Event]:
-        acting = Acting(self._agent, self.id, self._state, self._interruption, self._clock)
-        started = self._results()
-        events: list[ev.Event] = []
-        for call in calls:
-            if call.id not in started:
-                events.append(acting.start(call))
-            events += (acting.text(call.id, text), acting.end(call.id, state))
-        return events
+    def _close(
+        self, calls: Sequence[ToolCallBlock], text: str, state: ToolResultState = "interrupted"
+    ) -> list[ev.Event]:
+        return self._results.closing(calls, self._started(), text, state)
 
     def _after_failure(self, failure: Exception) -> list[ev.Event]:
         """All that a reply lacks whose events broke off."""
-        opening = [] if self._begun else [self._opening()]
+        opening = [] if self._begun else self._opening(None)
         ends = unfinished(self.message, self._clock())
-        return [*opening, *ends, *self._close_calls(_INTERRUPTED), self._end("error", classify(failure))]
+        return [*opening, *ends, *self._close(self._open_calls(), _INTERRUPTED), self._end("error", classify(failure))]
+
+    def _hint(self, text: str) -> ev.Event:
+        return ev.HintBlockEvent(reply_id=self.id, block_id=new_id(), hint=text, created_at=self._clock())
 
     def _end(self, reason: FinishedReason, error: ErrorInfo | None) -> ev.ReplyEnd:
+        at = self._clock()
+        output = self._state.reply_context.structured_output
+        self._state.approvals = withdrawn(self._state.approvals, at)
         return ev.ReplyEnd(
             reply_id=self.id,
             session_id=self._state.session_id,
             finished_reason=reason,
             error=error,
-            created_at=self._clock(),
+            created_at=at,
+            metadata={} if output is None else {"structured_output": output},
         )
-
-
-def _rewound(message: Msg) -> Msg:
-    """The message without what a call in flight had given: the call is closed or done again from its start."""
-    blocks = [
-        replace(block, output=[]) if isinstance(block, ToolResultBlock) and block.state == "running" else block
-        for block in message.content
-    ]
-    return replace(message, content=blocks)

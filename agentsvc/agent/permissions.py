@@ -73,14 +73,14 @@ def decide(tool_name: str, examined: Examination, context: PermissionContext) ->
 
 
 def with_rules(context: PermissionContext, rules: Sequence[PermissionRule]) -> PermissionContext:
-    """The context with more rules, each once."""
-    filed = {name: dict(getattr(context, name)) for name in ("allow_rules", "deny_rules", "ask_rules")}
+    """The context with more rules, each once; the same object when it has them all."""
     for rule in rules:
-        group = filed[f"{rule.behavior}_rules"]
-        known = group.get(rule.tool_name, [])
+        filed: dict[str, list[PermissionRule]] = getattr(context, f"{rule.behavior}_rules")
+        known = filed.get(rule.tool_name, [])
         if not any(each.rule_content == rule.rule_content for each in known):
-            group[rule.tool_name] = [*known, rule]
-    return replace(context, **filed)
+            changed = {**filed, rule.tool_name: [*known, rule]}
+            context = replace(context, **{f"{rule.behavior}_rules": changed})
+    return context
 
 
 def _by_rule_or_mode(tool_name: str, examined: Examination, context: PermissionContext) -> Decision:

@@ -9,6 +9,7 @@ from agentsvc.agent.agent import Agent
 from agentsvc.agent.blocks import Blocks
 from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.model import ChatModelBase, Finish, ModelDelta, ModelRequest, ToolChoice
+from agentsvc.agent.tools import Tools
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import ModelError
 from agentsvc.domain.messages import Msg, Usage
@@ -20,8 +21,9 @@ log = logging.getLogger(__name__)
 class Reasoning:
     """Asks the models of an agent in turn, until one begins to answer."""
 
-    def __init__(self, agent: Agent, reply_id: str, interruption: Interruption, clock: Clock) -> None:
+    def __init__(self, agent: Agent, tools: Tools, reply_id: str, interruption: Interruption, clock: Clock) -> None:
         self._agent = agent
+        self._tools = tools
         self._reply_id = reply_id
         self._interruption = interruption
         self._clock = clock
@@ -70,9 +72,9 @@ class Reasoning:
         )
 
     async def _request(self, context: list[Msg], tool_choice: ToolChoice) -> ModelRequest:
-        prompt = await self._agent.prompt()
+        prompt = await self._agent.prompt(self._tools)
         system = [Msg.system(prompt)] if prompt else []
-        return ModelRequest([*system, *context], self._agent.toolkit.schemas, tool_choice)
+        return ModelRequest([*system, *context], self._tools.schemas, tool_choice)
 
     async def _begin(self, request: ModelRequest) -> tuple[ChatModelBase, ModelDelta, AsyncIterator[ModelDelta]]:
         """The first model that answers, and the beginning of its answer."""

@@ -41,6 +41,13 @@ class GenerateStructuredOutput(ToolBase):
         return replace(accepted, metadata={"structured_output": whole})
 
 
+def reminder(*, last: bool) -> str:
+    """What the model is told when it has answered without the tool; ``last`` when hardly a chance is left."""
+    urgency = " This is the last chance: do it now, with what you know." if last else ""
+    text = f"The answer has to be given by calling {STRUCTURED_OUTPUT}; text alone does not count.{urgency}"
+    return f"<system-hint>{text}</system-hint>"
+
+
 def structured_schema(wanted: type[Struct] | Mapping[str, Any]) -> dict[str, Any]:
     """What is asked for as a JSON Schema of type object that models take and that can be stored; without titles.
 

@@ -1,7 +1,7 @@
 """The right to write a session: taken for a time, numbered, checked by every write."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from msgspec import Struct
 
@@ -9,6 +9,7 @@ from agentsvc.bus import keys
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId, new_id
 from agentsvc.domain.runs import RunRequest
+from agentsvc.domain.sessions import Status
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
 
@@ -18,6 +19,7 @@ _RENEW = Script("agentsvc.bus", "renew")
 _RELEASE = Script("agentsvc.bus", "release")
 
 Mark = Literal["", "start", "end"]
+Release = Literal["released", "waiting", "stop"]
 
 
 class Grant(Struct, frozen=True):
@@ -141,16 +143,17 @@ class Leases:
         )
         return [bool(reply[1]) if reply[0] == 1 else None for reply in replies]
 
-    async def release(self, session_id: SessionId, fence: int, status: str) -> bool:
-        """Give the lease back with the status that stays; False when something new waits, so that the holder stays.
+    async def release(self, session_id: SessionId, fence: int, status: Status) -> Release:
+        """Give the lease back with the status that stays, unless something new waits or a parked reply shall stop: then
+        the holder stays.
 
         The status ``running`` hands an unfinished run over. Raises LeaseLost.
         """
         names = keys.of_session(session_id)
         reply = await self._redis.call(_RELEASE, (names.head, names.inbox), (fence, status))
-        if reply == 0:
+        if reply == b"lost":
             raise LeaseLost(f"session {session_id}: fence {fence}")
-        return bool(reply == 1)
+        return cast("Release", reply.decode())
 
 
 def _grant(request: RunRequest, reply: list[Any]) -> Grant:

@@ -38,6 +38,8 @@ class ReplyStart(_ReplyEvent, frozen=True, kw_only=True, tag="REPLY_START"):
 
 
 class ReplyEnd(_ReplyEvent, frozen=True, kw_only=True, tag="REPLY_END"):
+    """``metadata`` carries the ``structured_output`` of a reply that was asked for one."""
+
     session_id: str
     finished_reason: FinishedReason = "completed"
     error: ErrorInfo | None = None
@@ -149,6 +151,8 @@ class ExceedMaxIters(_ReplyEvent, frozen=True, kw_only=True, tag="EXCEED_MAX_ITE
 
 
 class RequireUserConfirm(_ReplyEvent, frozen=True, kw_only=True, tag="REQUIRE_USER_CONFIRM"):
+    """``metadata`` says under ``reasons`` why each call is asked about (call id → ``Reason``)."""
+
     tool_calls: list[ToolCallBlock]
 
 
@@ -180,7 +184,7 @@ class Custom(EventBase, frozen=True, kw_only=True, tag="CUSTOM"):
     ``stream_resumed {after}`` and ``stream_gap {oldest, latest, messages}`` belong to one stream and are in no log; the
     messages are the end of the transcript, in place of the events that are gone.
     ``reply_resumed {reply_id, content, usage}`` is in the log: another worker goes on with the reply, which now holds
-    this.
+    this. ``state_updated {tasks_context, permission_context}``: what these are now.
     """
 
     name: str
@@ -225,6 +229,7 @@ Event = (
 )
 
 REPLY_RESUMED = "reply_resumed"
+STATE_UPDATED = "state_updated"
 STREAM_RESUMED = "stream_resumed"
 STREAM_GAP = "stream_gap"
 

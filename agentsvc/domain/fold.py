@@ -12,8 +12,6 @@ from agentsvc.domain.messages import (
     Base64Source,
     Block,
     DataBlock,
-    ErrorInfo,
-    FinishedReason,
     HintBlock,
     Msg,
     TextBlock,
@@ -123,8 +121,8 @@ class Fold:
                     self._external(result, at)
             case ev.ModelCallEnd():
                 self._count(event)
-            case ev.ReplyEnd(finished_reason=reason, error=error, created_at=at):
-                self._end(reason, error, at)
+            case ev.ReplyEnd():
+                self._end(event)
             case ev.ReplyStart() | ev.ModelCallStart() | ev.ExceedMaxIters() | ev.UserInterrupt() | ev.Custom():
                 pass
             case _:
@@ -257,8 +255,14 @@ class Fold:
         )
         self._message = replace(self._message, usage=(self._message.usage or Usage()).plus(usage))
 
-    def _end(self, reason: FinishedReason, error: ErrorInfo | None, at: str) -> None:
-        self._message = replace(self._message, finished_reason=reason, error=error, finished_at=at)
+    def _end(self, event: ev.ReplyEnd) -> None:
+        self._message = replace(
+            self._message,
+            finished_reason=event.finished_reason,
+            error=event.error,
+            finished_at=event.created_at,
+            structured_output=event.metadata.get("structured_output", self._message.structured_output),
+        )
 
     def _resume(self, event: ev.Custom) -> None:
         """Another worker goes on from the last step: what came after it is void."""

@@ -1,7 +1,7 @@
 """Time as the wire has it: ISO 8601 in UTC with an offset."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], str]
 
@@ -9,3 +9,8 @@ Clock = Callable[[], str]
 def now() -> str:
     """The time, such as ``2026-11-24T09:30:00.123456+00:00``."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def later(at: str, seconds: float) -> str:
+    """The time so many seconds after another."""
+    return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")

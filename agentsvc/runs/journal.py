@@ -11,7 +11,12 @@ from agentsvc.domain.messages import Msg, encode_message
 from agentsvc.domain.states import AgentState
 from agentsvc.runs.writer import Writer
 
-_encode_state = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_state(state: AgentState) -> bytes:
+    """What is stored of a state: its context is apart, message by message."""
+    return _encode(replace(state, context=[]))
 
 
 class ReplyJournal:
@@ -39,7 +44,7 @@ class ReplyJournal:
                 keep=kept,  # also when all stay: what a write that is sent again had added goes first
                 context=[reply if each is message else encode_message(each) for each in state.context[kept:]],
                 messages=[(message.id, reply)],
-                state=_encode_state(replace(state, context=[])),
+                state=encode_state(state),
             )
         )
         self._stored, self._done, self._begun = state.context, (), True

@@ -82,6 +82,7 @@ class Prepare:
             toolkit=Toolkit(tools),
             middlewares=middlewares,
             config=record.data.react_config,
+            approval_config=record.data.approval_config,
         )
 
     def _model(self, config: ChatModelConfig, records: Bundle | None) -> ChatModelBase:

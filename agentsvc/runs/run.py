@@ -3,22 +3,27 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import msgspec
 from msgspec.structs import replace
 
+from agentsvc.agent.answers import Answer
 from agentsvc.agent.interruption import Interruption
 from agentsvc.agent.loop import Reply
+from agentsvc.agent.standing import open_calls
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.leases import Entry, Grant
 from agentsvc.domain.errors import LeaseLost
+from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
 from agentsvc.domain.ids import SessionId
 from agentsvc.domain.messages import Msg, decode_message
 from agentsvc.domain.runs import Input, Messages, decode_input
+from agentsvc.domain.sessions import Status
 from agentsvc.domain.states import AgentState, ReplyContext
 from agentsvc.domain.times import now
-from agentsvc.runs.journal import ReplyJournal
+from agentsvc.runs.journal import ReplyJournal, encode_state
 from agentsvc.runs.prepare import Prepare
 from agentsvc.runs.writer import Writer
 from agentsvc.storage.store import Bundle
@@ -94,29 +99,62 @@ class Run:
             self._task.cancel()
 
     async def _reply_to_all(self) -> None:
-        if self._state.reply_context.reply_id:
-            await self._reply((), ())
+        if self._grant.resumed and self._open:
+            await self._reply()
         while True:
             while self._waiting:
                 await self._take_in(*self._waiting.popleft())
+            if self._open and self._interruption.requested:
+                await self._reply()
+            if self._state.waiting and not self._open:
+                await self._reply_to_those_waiting()
             await self.writer.settle()
-            if await self._bus.leases.release(self.session_id, self.fence, "idle"):
-                return
-            self._waiting.extend(await self._bus.inbox.waiting(self.session_id))
+            await self._tell_approvals()
+            match await self._bus.leases.release(self.session_id, self.fence, _status(self._state)):
+                case "released":
+                    return
+                case "waiting":
+                    self._waiting.extend(await self._bus.inbox.waiting(self.session_id))
+                case "stop":
+                    self.interrupt()
+
+    @property
+    def _open(self) -> bool:
+        """A reply has begun and not ended: it is parked, or another worker has left it."""
+        return bool(self._state.reply_context.reply_id)
 
     async def _take_in(self, entry: bytes, raw: bytes) -> None:
         match _input(raw):
-            case Messages(messages=messages):
-                await self._reply(messages, (entry,))
+            case Messages(messages=messages) if not self._open:
+                await self._reply(messages, entry=entry)
+            case Messages(messages=messages):  # kept in order, so that the question can still be answered
+                self._state.waiting = [*self._state.waiting, *messages]
+                self._record(entry)
+            case (UserConfirmResult() | ExternalExecutionResult()) as answer if self._open:
+                await self._reply(answer=answer, entry=entry)
+            case UserInterrupt() if self._open:
+                self.interrupt()
+                await self._reply(entry=entry)
             case _:  # an answer to a question that nobody asks any more, or nothing that can be read
                 self.writer.attach(Entry(done=(entry,)))
 
-    async def _reply(self, inputs: list[Msg] | tuple[()], done: tuple[bytes, ...]) -> None:
-        agent = await self._prepare.agent(self._grant, await self._current_records())
-        resumed = bool(self._state.reply_context.reply_id)
-        journal = ReplyJournal(self.writer, self._stored, done, resumed=resumed)
+    async def _reply_to_those_waiting(self) -> None:
+        messages, self._state.waiting = self._state.waiting, []
+        await self._reply(messages)
+
+    async def _reply(
+        self, inputs: Sequence[Msg] = (), *, answer: Answer | None = None, entry: bytes | None = None
+    ) -> None:
+        records = await self._current_records()
+        agent = await self._prepare.agent(self._grant, records)
+        if records is not None:
+            self._state.permission_context = replace(
+                self._state.permission_context, mode=records.session.permission_mode
+            )
+        done = () if entry is None else (entry,)
+        journal = ReplyJournal(self.writer, self._stored, done, resumed=self._open)
         journal.reply = reply = Reply(agent, self._state, journal, self._interruption, now)
-        async with aclosing(reply.events(inputs)) as events:
+        async with aclosing(reply.events(inputs, answer)) as events:
             async for event in events:
                 self.writer.append(event)
                 if self.writer.full:
@@ -124,7 +162,21 @@ class Run:
         self._state = reply.state
         self._stored = self._state.context
         await self.writer.settle()
-        self._interruption.reset()
+        if not reply.parked:
+            self._interruption.reset()
+
+    async def _tell_approvals(self) -> None:
+        """Bring the records of questions up to date. Those of an ended reply are forgotten only after that."""
+        if not self._state.approvals:
+            return
+        await self._prepare.approvals(self._grant, self._state)
+        if not self._open:
+            self._state.approvals = []
+            self._record()
+            await self.writer.settle()
+
+    def _record(self, *done: bytes) -> None:
+        self.writer.attach(Entry(done=done, state=encode_state(self._state)))
 
     async def _current_records(self) -> Bundle | None:
         """Those that were read with the lease for the first reply, as they are now for each later one."""
@@ -161,3 +213,11 @@ def _message(grant: Grant, raw: bytes) -> Msg | None:
     except msgspec.MsgspecError:
         log.exception("session %s: a message of its context cannot be read", grant.session_id)
         return None
+
+
+def _status(state: AgentState) -> Status:
+    """What a session does whose run has left."""
+    if not state.reply_context.reply_id:
+        return "idle"
+    asking = any(call.state == "asking" for call in open_calls(state.context[-1]))
+    return "awaiting_permission" if asking else "awaiting_external_result"

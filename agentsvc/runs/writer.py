@@ -21,14 +21,22 @@ _NOTHING = Entry()
 
 _Delta = ev.TextBlockDelta | ev.ThinkingBlockDelta | ev.ToolCallDelta | ev.ToolResultTextDelta
 _DELTAS = (ev.TextBlockDelta, ev.ThinkingBlockDelta, ev.ToolCallDelta, ev.ToolResultTextDelta)
-_WITH_ENTRY = (ev.ReplyStart, ev.ReplyEnd)
+_WITH_ENTRY = (
+    ev.ReplyStart,
+    ev.ReplyEnd,
+    ev.RequireUserConfirm,
+    ev.RequireExternalExecution,
+    ev.UserConfirmResult,
+    ev.ExternalExecutionResult,
+)
 
 
 class Writer:
     """Batches without a timer: while one write is under way the next one gathers, and neighbouring deltas of one block
     become one, so that an idle stream has no latency added and a busy one shares its round trips.
 
-    What opens or ends a reply waits for the entry that goes with it: without it nobody who takes over would know of it.
+    What opens, parks, resumes or ends a reply waits for the entry that goes with it: without it nobody who takes over
+    would know of it.
 
     ``on_stop`` is called when a write tells that a stop was asked for, ``on_lost`` when the lease has gone to somebody
     else, Redis stays away or refuses; nothing is written after that.

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from agentsvc.agent.agent import Agent, AgentMiddleware
+from agentsvc.agent.answers import Answer
 from agentsvc.agent.interruption import Interruption
 from agentsvc.agent.loop import Reply
 from agentsvc.agent.model import ChatModelBase
@@ -14,7 +15,8 @@ from agentsvc.agent.toolkit import Toolkit
 from agentsvc.domain import events as ev
 from agentsvc.domain.agents import ReActConfig
 from agentsvc.domain.fold import Fold
-from agentsvc.domain.messages import Msg
+from agentsvc.domain.messages import Msg, ToolCallBlock
+from agentsvc.domain.permissions import PermissionContext, PermissionMode, PermissionRule
 from agentsvc.domain.states import AgentState
 
 _TAGS = {"TOOL": "tool_call_id", "TEXT": "block_id", "THINKING": "block_id"}
@@ -47,11 +49,12 @@ class Talk:
         fallback: ChatModelBase | None = None,
         max_iters: int = 50,
         state: AgentState | None = None,
+        mode: PermissionMode = "bypass",
     ) -> None:
         self.agent = Agent(
             "bob", "Be brief.", model, fallback, Toolkit(tools), middlewares, ReActConfig(max_iters=max_iters)
         )
-        self.state = state or AgentState(session_id="s1")
+        self.state = state or AgentState(session_id="s1", permission_context=PermissionContext(mode=mode))
         self.interruption = Interruption()
         self.journal = Notebook()
         self.events: list[ev.Event] = []
@@ -65,15 +68,24 @@ class Talk:
         """One reply to the end; its events are in ``events``."""
         return await self.go_on([Msg.user(text) for text in texts])
 
-    async def go_on(self, inputs: Sequence[Msg] = ()) -> Msg:
+    async def go_on(self, inputs: Sequence[Msg] = (), answer: Answer | None = None) -> Msg:
         self.events.clear()
         self.reply = self.journal.reply = Reply(self.agent, self.state, self.journal, self.interruption, self.clock)
-        async for event in self.reply.events(inputs):
+        async for event in self.reply.events(inputs, answer):
             self.events.append(event)
             self.happened.set()
             self.happened.clear()
         self.state = self.reply.state
         return self.reply.message
+
+    async def confirm(self, *calls: ToolCallBlock, confirmed: bool = True, rules: Sequence[PermissionRule] = ()) -> Msg:
+        """The answer of a person to what was asked about these calls."""
+        results = [ev.ConfirmResult(confirmed=confirmed, tool_call=call, rules=list(rules) or None) for call in calls]
+        return await self.go_on(answer=ev.UserConfirmResult(reply_id=self.reply.id, confirm_results=results))
+
+    def asked(self) -> list[ToolCallBlock]:
+        """The calls that the last events asked about."""
+        return [call for event in self.of(ev.RequireUserConfirm) for call in event.tool_calls]
 
     async def until(self, kind: type[ev.Event]) -> None:
         """Until an event of this kind has come."""

@@ -115,11 +115,11 @@ async def test_a_holder_cannot_leave_while_something_waits(bus: RedisMessageBus,
     await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[grant.inbox[0][0]]))
     await say("two")
 
-    assert not await bus.leases.release(SESSION, grant.fence, "idle")
+    assert await bus.leases.release(SESSION, grant.fence, "idle") == "waiting"
 
     waiting = await bus.inbox.waiting(SESSION)
     await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[waiting[0][0]]))
-    assert await bus.leases.release(SESSION, grant.fence, "idle")
+    assert await bus.leases.release(SESSION, grant.fence, "idle") == "released"
     assert (await bus.heads.get(OWNER, SESSION)).status == "idle"
 
 
@@ -171,7 +171,7 @@ async def test_a_release_whose_answer_was_lost_is_done_although_something_new_wa
     await bus.leases.release(SESSION, grant.fence, "idle")
     await say("two")
 
-    assert await bus.leases.release(SESSION, grant.fence, "idle")
+    assert await bus.leases.release(SESSION, grant.fence, "idle") == "released"
     with pytest.raises(LeaseLost):
         await bus.leases.write(SESSION, grant.fence, 1, happen("late"), Entry())
 
@@ -185,7 +185,7 @@ async def test_a_stop_after_the_end_of_a_reply_does_not_mean_the_next_one(bus: R
     await bus.inbox.interrupt(request(), UserInterrupt(reply_id=""))
 
     await say("two")
-    assert not await bus.leases.release(SESSION, grant.fence, "idle")
+    assert await bus.leases.release(SESSION, grant.fence, "idle") == "waiting"
     assert not await bus.leases.write(SESSION, grant.fence, 3, happen("c"), Entry(mark="start"))
 
 

@@ -91,19 +91,19 @@ def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
         with trace.open("a") as file:
             file.write(" ".join(words) + "\n")
 
-    @tool(concurrent=False)
+    @tool(concurrent=False, always_allowed=True)
     async def once(mark: str) -> str:
         """May not be repeated."""
         write("once", mark)
         return "done"
 
-    @tool(concurrent=False, idempotent=True)
+    @tool(concurrent=False, idempotent=True, always_allowed=True)
     async def again(mark: str) -> str:
         """May be repeated."""
         write("again", mark)
         return "done"
 
-    @tool
+    @tool(always_allowed=True)
     async def hang(mark: str) -> str:
         """Never ends; says in which process it hangs."""
         write("hang", mark, str(os.getpid()))

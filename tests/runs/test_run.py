@@ -157,7 +157,7 @@ async def test_a_run_that_lost_its_lease_writes_nothing_more(bus: RedisMessageBu
 async def test_another_worker_goes_on_with_the_same_reply(bus: RedisMessageBus, say: Say, until: Until) -> None:
     runs: list[str] = []
 
-    @tool
+    @tool(always_allowed=True)
     async def look(at: str) -> str:
         runs.append(at)
         return f"seen {at}"
