@@ -9,7 +9,7 @@ from agentsvc.agent.limits import target
 _CHOICES = ("anyOf", "oneOf")
 
 
-def filled(value: Any, schema: Mapping[str, Any]) -> Any:
+def filled(value: object, schema: Mapping[str, Any]) -> Any:
     """The value with what it leaves out where a schema names a default. References are followed inside the schema."""
     return _Filler(schema).fill(value, schema)
 

@@ -26,6 +26,8 @@ class Shelf:
         for each in tools:
             if isinstance(each, ToolBase):
                 self.put(Listed(each))
+            elif not callable(getattr(each, "tools", None)):
+                raise TypeError(f"{each!r} is neither a tool nor a source of tools")
             else:
                 self._sources.append((each, Listing(f"the source {each!r}", _lister(each))))
         for skill in skills:

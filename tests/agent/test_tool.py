@@ -185,3 +185,27 @@ async def test_a_tool_without_a_call_of_its_own_cannot_be_called_here():
 
     with pytest.raises(NotImplementedError, match="remote"):
         Remote().call()
+
+
+def test_a_function_can_run_unasked():
+    @tool(always_allowed=True)
+    def look() -> None: ...
+
+    assert look.is_always_allowed
+    assert not FunctionTool(look.function).is_always_allowed
+
+
+async def test_a_function_of_an_external_tool_only_describes_it():
+    ran = []
+
+    @tool(external=True)
+    def show(what: str, _agent_state: object = None) -> None:
+        """Show it to the user."""
+        ran.append(what)
+
+    assert show.is_external_tool
+    assert not show.is_state_injected
+    assert (show.description, list(show.input_schema["properties"])) == ("Show it to the user.", ["what"])
+    with pytest.raises(NotImplementedError, match="show"):
+        await chunks(show, what="a map")
+    assert not ran
