@@ -35,7 +35,7 @@ class Output(Struct, frozen=True):
 
 
 class Exit(Struct, frozen=True, kw_only=True):
-    """How a program ended: ``code`` is negative for the signal that killed it. The last thing that ``exec`` gives."""
+    """How a program ended, in a shell's terms: ``code`` is 128 + n when signal n killed it. Comes last of all."""
 
     code: int
     timed_out: bool = False
@@ -72,8 +72,10 @@ class BackendBase(ABC):
         """Run a program without a shell: what it writes as it comes, then one ``Exit``.
 
         Closing the generator, cancelling it and the timeout kill the program and all that it started, before this
-        returns. The program sees no variable of the server, only a plain environment and ``env``. A program that is
-        not there ends with code 127 and a word on ``stderr``.
+        returns; so does the end of the program with what it left running. Who reads slowly slows the program down.
+        The program sees no variable of the server, only a plain environment and ``env``. A program that is not there
+        ends with code 127 and a word on ``stderr``; one that cannot be run with 126. Raises Outside and file errors
+        for ``cwd``, ValueError for what no program can be given (a NUL).
         """
 
     @abstractmethod
@@ -96,7 +98,8 @@ class BackendBase(ABC):
         """Put a whole file in place at once: readers see the old or the new one, a crash leaves one of them.
 
         Parents are made. The mode of a file that is there stays. With ``expected`` the file must still have this
-        stamp; without it (None) and ``create`` the file must not exist yet. Raises Changed otherwise.
+        stamp; without it (None) and ``create`` the file must not exist yet. Raises Changed otherwise. With neither,
+        whatever file is there is replaced.
         """
 
     @abstractmethod
