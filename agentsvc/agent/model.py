@@ -66,11 +66,15 @@ class ToolChoice(Struct, frozen=True):
 
 
 class ModelRequest(Struct, frozen=True):
-    """``messages`` opens with at most one system message."""
+    """``messages`` opens with at most one system message.
+
+    ``cache_breakpoints`` are indexes of messages after which a provider that wants to be told may cache.
+    """
 
     messages: Sequence[Msg]
     tools: Sequence[ToolSchema] = ()
     tool_choice: ToolChoice = ToolChoice()
+    cache_breakpoints: tuple[int, ...] = ()
 
 
 class ChatModelBase(ABC):

@@ -59,6 +59,16 @@ class TokenCount(Struct, frozen=True, kw_only=True):
     tokens: int
 
 
+class CompressionContext(Struct, frozen=True, kw_only=True):
+    """``stored`` is where the messages behind the summary are kept, oldest first.
+
+    ``tokens`` are those that the conversation had after the last attempt to shorten it, whatever became of that.
+    """
+
+    stored: list[str] = []
+    tokens: int = 0
+
+
 class AgentState(Struct, kw_only=True):
     """``context`` is the conversation that the model sees. It is stored message by message, apart from the rest.
 
@@ -80,3 +90,4 @@ class AgentState(Struct, kw_only=True):
     waiting: list[Msg] = []
     approvals: list[Approval] = []
     token_count: TokenCount | None = None
+    compression_context: CompressionContext = CompressionContext()
