@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from agentsvc.domain.records import Record
 
@@ -35,6 +35,41 @@ class ReActConfig(Struct, frozen=True, kw_only=True):
     interruption_raise_cancelled_error: bool = False
 
 
+class ApprovalConfig(Struct, frozen=True, kw_only=True):
+    """What becomes of a question that nobody answers. Without ``expires_after`` (seconds) it waits for ever.
+
+    ``default_answer`` is given then; a question of safety is always denied.
+    """
+
+    expires_after: Annotated[float, Meta(gt=0)] | None = None
+    default_answer: Literal["approve", "deny"] = "deny"
+
+
+class InjectionConfig(Struct, frozen=True, kw_only=True):
+    """What an agent is told of the moment: time, open tasks, a conversation that is nearly full.
+
+    ``time_interval`` is in hours. The model is warned of a conversation that has come closer to the trigger of the
+    compression than ``context_buffer_ratio``, a part of the context size. ``extra_fields`` are told along with the rest.
+    """
+
+    inject_runtime_state: bool = True
+    timezone: Annotated[str, Meta(max_length=100)] = "UTC"
+    time_format: Annotated[str, Meta(max_length=100)] = "%Y-%m-%dT%H:%M:%S"
+    time_interval: Annotated[float, Meta(gt=0)] = 0.5
+    context_buffer_ratio: Annotated[float, Meta(gt=0, lt=0.9)] = 0.2
+    template: str = (
+        "<system-reminder>This is how things stand now. What was said of them earlier is out of date.\n"
+        "{runtime_state}</system-reminder>"
+    )
+    injection_source: str = '{"label": "System", "sublabel": "Runtime State"}'
+    task_tool_names: list[str] = field(default_factory=lambda: ["TaskCreate", "TaskGet", "TaskList", "TaskUpdate"])
+    extra_fields: dict[Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_-]*$")], str] = {}
+
+    def __post_init__(self) -> None:
+        if "{runtime_state}" not in self.template:
+            raise ValueError("template must contain {runtime_state}")
+
+
 class InviteConfig(Struct, frozen=True, kw_only=True):
     """Whether a team leader may borrow this agent; the description tells the leader what for."""
 
@@ -52,6 +87,8 @@ class AgentData(Struct, frozen=True, kw_only=True):
     system_prompt: str = "You're a helpful assistant."
     context_config: ContextConfig = ContextConfig()
     react_config: ReActConfig = ReActConfig()
+    injection_config: InjectionConfig = InjectionConfig()
+    approval_config: ApprovalConfig = ApprovalConfig()
     invite_config: InviteConfig = InviteConfig()
 
 
@@ -65,6 +102,8 @@ class CreateAgent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     system_prompt: str = "You're a helpful assistant."
     context_config: ContextConfig = ContextConfig()
     react_config: ReActConfig = ReActConfig()
+    injection_config: InjectionConfig = InjectionConfig()
+    approval_config: ApprovalConfig = ApprovalConfig()
     invite_config: InviteConfig = InviteConfig()
 
 
@@ -75,6 +114,8 @@ class UpdateAgent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     system_prompt: str | None | UnsetType = UNSET
     context_config: ContextConfig | None | UnsetType = UNSET
     react_config: ReActConfig | None | UnsetType = UNSET
+    injection_config: InjectionConfig | None | UnsetType = UNSET
+    approval_config: ApprovalConfig | None | UnsetType = UNSET
     invite_config: InviteConfig | None | UnsetType = UNSET
 
 
