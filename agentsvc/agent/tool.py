@@ -26,6 +26,7 @@ class ToolChunk(Struct, frozen=True, kw_only=True):
     """A piece of a result: only what is new since the piece before.
 
     The worst ``state`` of all chunks is that of the result, success if all are ``running``. ``metadata`` are merged.
+    Texts side by side become one; a ``DataBlock`` comes whole.
     """
 
     content: list[TextBlock | DataBlock] = []
