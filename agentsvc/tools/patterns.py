@@ -1,10 +1,13 @@
 """Glob patterns over paths: ``*`` and ``?`` stay inside a segment, ``**`` crosses segments, classes and braces work."""
 
+import re
+
 import regex
 from wcmatch import glob
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.FORCEUNIX
 _MAGIC = frozenset("*?[{\\")
+_ESCAPED = re.compile(r"[*?\[\]{}\\]")
 _PATTERNS = 1_000  # what all braces together may expand to
 _SECONDS = 0.25  # for one path; a pattern with many stars can take for ever
 
@@ -50,4 +53,4 @@ def split_glob(pattern: str) -> tuple[str, str]:
 
 def literal(path: str) -> str:
     """The glob that means exactly this path."""
-    return glob.escape(path, unix=True)
+    return _ESCAPED.sub(r"\\\g<0>", path)

@@ -14,7 +14,7 @@ from agentsvc.domain.permissions import (
     PermissionRule,
     WorkingDirectory,
 )
-from tests.fakes.backends import DirectoryBackend
+from agentsvc.workspaces.local import LocalBackend
 
 
 async def run(tool: ToolBase, **arguments: Any) -> ToolChunk:
@@ -66,7 +66,7 @@ def rules(
     )
 
 
-class CountingBackend(DirectoryBackend):
+class CountingBackend(LocalBackend):
     """Says how many bytes were read."""
 
     amount = 0

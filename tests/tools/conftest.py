@@ -3,7 +3,7 @@
 import pytest
 
 from agentsvc.domain.states import AgentState
-from tests.fakes.backends import DirectoryBackend
+from agentsvc.workspaces.local import LocalBackend
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def workspace(tmp_path):
 
 @pytest.fixture
 def backend(workspace):
-    return DirectoryBackend(workspace)
+    return LocalBackend(workspace)
 
 
 @pytest.fixture

@@ -1,0 +1,53 @@
+"""The files below a directory, as the backend lists them. Bounded in number and time."""
+
+import asyncio
+import posixpath
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from agentsvc.agent.backend import BackendBase, FileStat
+
+LEFT_OUT = frozenset({".git", ".hg", ".svn", ".bzr", ".jj", ".sl", ".agentsvc"})
+"""Directories that are not searched unless they are named: version control, and what the service itself keeps."""
+
+_ENTRIES = 200_000
+_SECONDS = 20.0
+
+
+class Walk:
+    """One way through a tree, in order of names. Links are given as such and never followed.
+
+    ``enter`` says of a directory's path whether to look into it. ``cut``: there was more than one walk may see.
+    """
+
+    def __init__(self, backend: BackendBase, enter: Callable[[str], bool]) -> None:
+        self.cut = False
+        self._backend = backend
+        self._enter = enter
+
+    async def files(self, start: str) -> AsyncGenerator[FileStat]:
+        """All but directories. Raises for a start that cannot be listed; what is below and cannot be is left out."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + _SECONDS
+        waiting = list(reversed(await self._backend.list(start)))
+        seen = len(waiting)
+        while waiting:
+            entry = waiting.pop()
+            if entry.kind != "directory":
+                yield entry
+            elif self._enter(entry.path):
+                if seen > _ENTRIES or clock() > ends:
+                    self.cut = True
+                    return
+                below = await self._below(entry.path)
+                seen += len(below)
+                waiting += reversed(below)
+
+    async def _below(self, path: str) -> Sequence[FileStat]:
+        try:
+            return await self._backend.list(path)
+        except OSError:
+            return ()
+
+
+def is_left_out(path: str) -> bool:
+    return posixpath.basename(path) in LEFT_OUT
