@@ -20,7 +20,7 @@ EXPIRY = "expiry"
 
 
 def question(
-    reply_id: str, call: ToolCallBlock, kind: ApprovalKind, reason: Reason | None, config: ApprovalConfig, at: str
+    reply_id: str, call: ToolCallBlock, kind: ApprovalKind, *, reason: Reason | None, config: ApprovalConfig, at: str
 ) -> Approval:
     return Approval(
         id=call.id,

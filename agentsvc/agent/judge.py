@@ -52,6 +52,7 @@ async def judge(
     call: ToolCallBlock,
     context: PermissionContext,
     interruption: Interruption,
+    *,
     asked: Sequence[PermissionRule] = (),
 ) -> Outcome:
     """``asked`` are the rules that earlier questions of the same batch have offered.

@@ -7,30 +7,25 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from agentsvc.agent import openings
 from agentsvc.agent.agent import Agent
-from agentsvc.agent.answers import Answer, answered, fitting, rules_of, withdrawn
-from agentsvc.agent.phase import ToolPhase
+from agentsvc.agent.answers import Answer, withdrawn
 from agentsvc.agent.endings import classify, unfinished
 from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.journal import Journal
 from agentsvc.agent.model import ToolChoice
-from agentsvc.agent.permissions import with_rules
+from agentsvc.agent.phase import ToolPhase
 from agentsvc.agent.reason import Reasoning
-from agentsvc.agent.results import ResultEvents, as_chunk
-from agentsvc.agent.standing import begun, in_flight, open_calls, ready, rewound
+from agentsvc.agent.standing import Standing, ready
 from agentsvc.agent.structured import STRUCTURED_OUTPUT, reminder
 from agentsvc.domain import events as ev
-from agentsvc.domain.fold import Fold
-from agentsvc.domain.ids import new_id
-from agentsvc.domain.messages import ErrorInfo, FinishedReason, Msg, ToolCallBlock, ToolResultBlock, ToolResultState
+from agentsvc.domain.messages import ErrorInfo, FinishedReason, Msg, ToolCallBlock
 from agentsvc.domain.states import AgentState, ReplyContext
 from agentsvc.domain.times import Clock
 
 log = logging.getLogger(__name__)
 
 _INTERRUPTED = "The user interrupted this call."
-_REFUSED = "The user refused this call."
-_UNKNOWN = "This call was interrupted; whether it had an effect is not known."
 _CUT = "This call was cut off because the answer became too long, so it was not run."
 
 
@@ -49,21 +44,20 @@ class Reply:
         journal: Journal,
         interruption: Interruption,
         clock: Clock,
+        *,
         structured_schema: dict[str, Any] | None = None,
     ) -> None:
+        self._standing = standing = Standing(agent, state, clock)
         self._agent = agent
         self._state = state
         self._journal = journal
         self._interruption = interruption
         self._clock = clock
-        self._resumed = bool(state.reply_context.reply_id)
-        if not self._resumed:
+        if not standing.resumed:
             state.reply_context = ReplyContext(structured_schema=structured_schema)
-        self._fold = Fold(rewound(state.context[-1]) if self._resumed else self._empty())
-        self._before = state.context[:-1] if self._resumed else state.context
+        self._before = state.context[:-1] if standing.resumed else state.context
         self._earlier = self._before
         self._round = state.reply_context.cur_iter
-        self._results = ResultEvents(self.id, clock)
         self._told = state.tasks_context, state.permission_context
         self._begun = False
         self._done = False
@@ -72,12 +66,12 @@ class Reply:
 
     @property
     def id(self) -> str:
-        return self._fold.reply_id
+        return self._standing.reply_id
 
     @property
     def message(self) -> Msg:
         """The reply as it stands."""
-        return self._fold.message()
+        return self._standing.message
 
     @property
     def state(self) -> AgentState:
@@ -110,7 +104,7 @@ class Reply:
         self._journal.record()
 
     def _happened(self, event: ev.Event) -> ev.Event:
-        self._fold.apply(event)
+        self._standing.fold.apply(event)
         self._begun = True
         self._done = self._done or isinstance(event, ev.ReplyEnd)
         return event
@@ -128,7 +122,7 @@ class Reply:
                 raise RuntimeError("a middleware kept REPLY_END back and nothing else happened")
 
     async def _rounds(self) -> AsyncGenerator[ev.Event]:
-        """Rounds until an end; the end is told last, when all that was open is closed. None when the reply is parked."""
+        """Rounds until an end; the end is told last, when all that was open is closed. A parked reply has none."""
         reason: FinishedReason = "completed"
         error: ErrorInfo | None = None
         self._said = False
@@ -146,7 +140,7 @@ class Reply:
         except Exception as failure:
             log.warning("reply %s failed", self.id, exc_info=failure)
             reason, error = "error", classify(failure)
-        for event in self._close(self._open_calls(), _INTERRUPTED):
+        for event in self._standing.close(self._standing.open_calls, _INTERRUPTED):
             yield event
         if reason == "exceed_max_iters":
             yield ev.ExceedMaxIters(reply_id=self.id, name=self._agent.name, created_at=self._clock())
@@ -154,14 +148,14 @@ class Reply:
 
     async def _work(self) -> AsyncGenerator[ev.Event]:
         while not self._said:
-            if calls := self._open_calls():
+            if calls := self._standing.open_calls:
                 able = ready(calls)
                 if not able:
                     self.parked = True
                     return
                 async for event in self._act(able):
                     yield event
-                if not self._open_calls():
+                if not self._standing.open_calls:
                     self._round += 1
                 self._journal.record()
             elif self._state.reply_context.structured_output is not None:
@@ -184,20 +178,18 @@ class Reply:
             async for event in events:
                 yield event
         if reasoning.finish is not None and reasoning.finish.reason == "length":
-            for event in self._close(self._open_calls(), _CUT, "error"):
+            for event in self._standing.close(self._standing.open_calls, _CUT, "error"):
                 yield event
-        if self._open_calls():
+        if self._standing.open_calls:
             return
-        self._said = not reasoning.only_thought and not self._structured
+        self._said = not reasoning.only_thought and not self._standing.structured
         self._round += not self._said
-        if self._structured:
-            yield self._hint(reminder(last=self._round >= self._agent.config.max_iters))
+        if self._standing.structured:
+            yield self._standing.hint(reminder(last=self._round >= self._agent.config.max_iters))
 
     async def _act(self, calls: list[ToolCallBlock]) -> AsyncGenerator[ev.Event]:
         tools = await self._agent.toolkit.snapshot(self._state)
-        phase = ToolPhase(
-            self._agent, tools, self._state, self._journal, self._interruption, self._clock, self.id, self._started
-        )
+        phase = ToolPhase(self._standing, tools, self._journal, self._interruption)
         async with aclosing(phase.events(calls)) as events:
             async for event in events:
                 yield event
@@ -206,17 +198,12 @@ class Reply:
                         yield change
 
     @property
-    def _structured(self) -> bool:
-        """An answer of a certain form is asked for, which only a call of its tool gives."""
-        return self._state.reply_context.structured_schema is not None
-
-    @property
     def _last_round(self) -> int:
         config = self._agent.config
-        return config.max_iters + config.structured_output_grace_iters * self._structured
+        return config.max_iters + config.structured_output_grace_iters * self._standing.structured
 
     def _choice(self) -> ToolChoice:
-        late = self._structured and self._round >= self._agent.config.max_iters
+        late = self._standing.structured and self._round >= self._agent.config.max_iters
         return ToolChoice(STRUCTURED_OUTPUT) if late else ToolChoice()
 
     # -- what stands
@@ -224,17 +211,8 @@ class Reply:
     def _so_far(self) -> list[Msg]:
         return [self.message] if self.message.content else []
 
-    def _started(self) -> set[str]:
-        return begun(self.message)
-
-    def _open_calls(self) -> list[ToolCallBlock]:
-        return open_calls(self.message)
-
     def _progress(self) -> tuple[int, int]:
         return self._round, len(self.message.content)
-
-    def _empty(self) -> Msg:
-        return Msg(id=new_id(), name=self._agent.name, role="assistant", content=[], created_at=self._clock())
 
     def _changes(self) -> list[ev.Event]:
         """What a front end shows of the state, when it is another than was told last."""
@@ -248,64 +226,20 @@ class Reply:
     # -- beginnings and ends
 
     def _opening(self, answer: Answer | None) -> list[ev.Event]:
-        if not self._resumed:
-            started = ev.ReplyStart(
-                reply_id=self.id,
-                session_id=self._state.session_id,
-                name=self._agent.name,
-                created_at=self.message.created_at,
-            )
-            return [started]
+        if not self._standing.resumed:
+            return openings.begin(self._standing)
         if answer is not None:
-            return self._answered(answer)
-        if self._interruption.requested and not ready(self._open_calls()):
+            return [*openings.answer(self._standing, answer), *self._changes()]
+        if self._interruption.requested and not ready(self._standing.open_calls):
             return []  # a parked reply is closed, not taken over
-        value: dict[str, Any] = {"reply_id": self.id, "content": self.message.content, "usage": self.message.usage}
-        resumed = ev.Custom(name=ev.REPLY_RESUMED, value=value, created_at=self._clock())
-        return [resumed, *self._after_takeover()]
-
-    def _answered(self, answer: Answer) -> list[ev.Event]:
-        """The answer, as far as it fits an open question, and the results that come of it at once."""
-        fit = fitting(self.message, answer)
-        if fit is None:
-            return []
-        at = self._clock()
-        self._state.approvals = answered(self._state.approvals, fit, at)
-        told = replace(fit, id="", created_at=at)
-        match told:
-            case ev.UserConfirmResult(confirm_results=results):
-                self._state.permission_context = with_rules(self._state.permission_context, rules_of(told))
-                refused = [each.tool_call for each in results if not each.confirmed]
-                return [told, *self._close(refused, _REFUSED, "denied"), *self._changes()]
-            case ev.ExternalExecutionResult(execution_results=results):
-                return [told, *(event for each in results for event in self._given(each))]
-
-    def _given(self, result: ToolResultBlock) -> list[ev.Event]:
-        chunk = as_chunk(result)
-        return [*self._results.deltas(result.id, chunk), self._results.end(result.id, chunk.state, chunk.metadata)]
-
-    def _after_takeover(self) -> list[ev.Event]:
-        """Close what was in flight when the earlier worker stopped, unless it may be done again."""
-        once_only = [
-            call
-            for call in in_flight(self.message)
-            if (tool := self._agent.toolkit.get(call.name)) is not None and not tool.idempotent
-        ]
-        return self._close(once_only, _UNKNOWN)
-
-    def _close(
-        self, calls: Sequence[ToolCallBlock], text: str, state: ToolResultState = "interrupted"
-    ) -> list[ev.Event]:
-        return self._results.closing(calls, self._started(), text, state)
+        return openings.take_over(self._standing)
 
     def _after_failure(self, failure: Exception) -> list[ev.Event]:
         """All that a reply lacks whose events broke off."""
         opening = [] if self._begun else self._opening(None)
         ends = unfinished(self.message, self._clock())
-        return [*opening, *ends, *self._close(self._open_calls(), _INTERRUPTED), self._end("error", classify(failure))]
-
-    def _hint(self, text: str) -> ev.Event:
-        return ev.HintBlockEvent(reply_id=self.id, block_id=new_id(), hint=text, created_at=self._clock())
+        closed = self._standing.close(self._standing.open_calls, _INTERRUPTED)
+        return [*opening, *ends, *closed, self._end("error", classify(failure))]
 
     def _end(self, reason: FinishedReason, error: ErrorInfo | None) -> ev.ReplyEnd:
         at = self._clock()

@@ -1,53 +1,37 @@
 """The open tool calls of a reply: judged one by one, asked about, handed out, and run in batches."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
 from agentsvc.agent.act import Acting, batches
-from agentsvc.agent.agent import Agent
 from agentsvc.agent.answers import question
 from agentsvc.agent.interruption import Interruption
 from agentsvc.agent.journal import Journal
 from agentsvc.agent.judge import Asked, Ready, Refused, Waits, judge
-from agentsvc.agent.results import ResultEvents
+from agentsvc.agent.standing import Standing
 from agentsvc.agent.tools import Prepared, Tools
 from agentsvc.domain import events as ev
 from agentsvc.domain.approvals import ApprovalKind
 from agentsvc.domain.messages import ToolCallBlock
 from agentsvc.domain.permissions import PermissionRule, Reason
-from agentsvc.domain.states import AgentState
-from agentsvc.domain.times import Clock
 
 
 class ToolPhase:
-    """``begun`` says which calls have a result block by now, finished or not.
+    """A call is recorded as begun, and the record kept, before it runs.
 
-    A call is recorded as begun, and the record kept, before it runs. A batch in which something waits for an answer is
-    the last: what comes after it may depend on it.
+    A batch in which something waits for an answer is the last: what comes after it may depend on it.
     """
 
-    def __init__(
-        self,
-        agent: Agent,
-        tools: Tools,
-        state: AgentState,
-        journal: Journal,
-        interruption: Interruption,
-        clock: Clock,
-        reply_id: str,
-        begun: Callable[[], set[str]],
-    ) -> None:
-        self._agent = agent
+    def __init__(self, standing: Standing, tools: Tools, journal: Journal, interruption: Interruption) -> None:
+        self._standing = standing
+        self._agent = standing.agent
+        self._state = standing.state
+        self._events = standing.results
         self._tools = tools
-        self._state = state
         self._journal = journal
         self._interruption = interruption
-        self._clock = clock
-        self._reply_id = reply_id
-        self._begun = begun
-        self._events = ResultEvents(reply_id, clock)
         self._offered: list[PermissionRule] = []
         self._ready: list[Prepared] = []
         self._parked = False
@@ -68,9 +52,9 @@ class ToolPhase:
 
     async def _judged(self, call: ToolCallBlock) -> list[ev.Event]:
         context = self._state.permission_context
-        match await judge(self._agent, self._tools, call, context, self._interruption, self._offered):
+        match await judge(self._agent, self._tools, call, context, self._interruption, asked=self._offered):
             case Refused(text=text, state=state):
-                return self._events.closing([call], self._begun(), text, state)
+                return self._standing.close([call], text, state)
             case Asked(reason=reason, suggested_rules=rules):
                 self._offered += rules
                 return [self._ask(call, reason, rules)]
@@ -99,23 +83,30 @@ class ToolPhase:
             self._journal.record()
 
     def _start(self, call: ToolCallBlock) -> list[ev.Event]:
-        return [] if call.id in self._begun() else [self._events.start(call)]
+        return [] if call.id in self._standing.begun else [self._events.start(call)]
 
     def _ask(self, call: ToolCallBlock, reason: Reason, rules: list[PermissionRule]) -> ev.Event:
         self._note(call, "confirmation", reason)
         asked = replace(call, state="asking", suggested_rules=rules)
         told = {"reasons": {call.id: reason}}
         return ev.RequireUserConfirm(
-            reply_id=self._reply_id, tool_calls=[asked], metadata=told, created_at=self._clock()
+            reply_id=self._standing.reply_id, tool_calls=[asked], metadata=told, created_at=self._standing.clock()
         )
 
     def _hand_out(self, call: ToolCallBlock) -> ev.Event:
         self._note(call, "external_execution", None)
-        submitted = replace(call, state="submitted")
-        return ev.RequireExternalExecution(reply_id=self._reply_id, tool_calls=[submitted], created_at=self._clock())
+        submitted, reply_id = replace(call, state="submitted"), self._standing.reply_id
+        return ev.RequireExternalExecution(reply_id=reply_id, tool_calls=[submitted], created_at=self._standing.clock())
 
     def _note(self, call: ToolCallBlock, kind: ApprovalKind, reason: Reason | None) -> None:
         """A question, written down with the event that asks it. Asked again after a crash it is the same."""
         self._parked = True
-        asked = question(self._reply_id, call, kind, reason, self._agent.approval_config, self._clock())
+        asked = question(
+            self._standing.reply_id,
+            call,
+            kind,
+            reason=reason,
+            config=self._agent.approval_config,
+            at=self._standing.clock(),
+        )
         self._state.approvals = [*(each for each in self._state.approvals if each.id != call.id), asked]

@@ -41,7 +41,7 @@ class Risky(ToolBase):
 
     name = "risky"
     description = "Dangerous."
-    input_schema = {"type": "object", "properties": {}}
+    input_schema = {"type": "object", "properties": {}}  # noqa: RUF012 - an attribute of the base
     is_concurrency_safe = True
 
     async def check_permissions(self, tool_input: dict[str, Any], context: PermissionContext) -> Examination:
