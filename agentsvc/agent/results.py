@@ -76,6 +76,7 @@ class ResultEvents:
 
 def as_chunk(result: ToolResultBlock) -> ToolChunk:
     """A result that came as a whole."""
+    content: list[TextBlock | DataBlock]
     content = [TextBlock(text=result.output)] if isinstance(result.output, str) else result.output
     state: ToolResultState = "success" if result.state == "running" else result.state
     return ToolChunk(content=content, state=state, metadata=result.metadata)
