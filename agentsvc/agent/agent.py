@@ -11,6 +11,7 @@ from agentsvc.agent.toolkit import Toolkit
 from agentsvc.agent.tools import Tools
 from agentsvc.domain.agents import ApprovalConfig, ReActConfig
 from agentsvc.domain.events import Event
+from agentsvc.domain.permissions import PermissionContext
 
 Handler = Callable[..., Any]
 
@@ -64,7 +65,8 @@ class AgentMiddleware:
 class Agent:
     """``fallback`` answers when ``model`` cannot be reached; nothing of a conversation is kept here.
 
-    ``instructions`` say what the workspace is like.
+    ``instructions`` say what the workspace is like. ``permissions`` are rules and directories that hold beside those of
+    the state.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Agent:
     middlewares: Sequence[AgentMiddleware] = ()
     config: ReActConfig = ReActConfig()  # noqa: RUF009 - frozen
     instructions: str = ""
+    permissions: PermissionContext = PermissionContext()  # noqa: RUF009 - frozen
     approval_config: ApprovalConfig = ApprovalConfig()  # noqa: RUF009 - frozen
 
     @property

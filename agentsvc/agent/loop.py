@@ -18,6 +18,7 @@ from agentsvc.agent.phase import ToolPhase
 from agentsvc.agent.reason import Reasoning
 from agentsvc.agent.standing import Standing, ready
 from agentsvc.agent.structured import STRUCTURED_OUTPUT, reminder
+from agentsvc.agent.tools import Tools
 from agentsvc.domain import events as ev
 from agentsvc.domain.messages import ErrorInfo, FinishedReason, Msg, ToolCallBlock
 from agentsvc.domain.states import AgentState, ReplyContext
@@ -111,7 +112,7 @@ class Reply:
 
     async def _reply(self, *, inputs: Sequence[Msg], answer: Answer | None) -> AsyncGenerator[ev.Event]:
         self._earlier = [*self._before, *inputs]
-        for event in self._opening(answer):
+        for event in await self._opening(answer):
             yield event
         self._journal.record()
         while not self._done and not self.parked:
@@ -167,7 +168,8 @@ class Reply:
                     yield event
 
     async def _reason(self) -> AsyncGenerator[ev.Event]:
-        tools = await self._agent.toolkit.snapshot(self._state)
+        with self._interruption:
+            tools = await self._tools()
         reasoning = Reasoning(self._agent, tools, self.id, self._interruption, self._clock)
 
         def ask(*, tool_choice: ToolChoice) -> AsyncGenerator[ev.Event]:
@@ -188,7 +190,8 @@ class Reply:
             yield self._standing.hint(reminder(last=self._round >= self._agent.config.max_iters))
 
     async def _act(self, calls: list[ToolCallBlock]) -> AsyncGenerator[ev.Event]:
-        tools = await self._agent.toolkit.snapshot(self._state)
+        with self._interruption:
+            tools = await self._tools()
         phase = ToolPhase(self._standing, tools, self._journal, self._interruption)
         async with aclosing(phase.events(calls)) as events:
             async for event in events:
@@ -225,18 +228,22 @@ class Reply:
 
     # -- beginnings and ends
 
-    def _opening(self, answer: Answer | None) -> list[ev.Event]:
-        if not self._standing.resumed:
-            return openings.begin(self._standing)
+    async def _opening(self, answer: Answer | None) -> list[ev.Event]:
+        standing = self._standing
         if answer is not None:
-            return [*openings.answer(self._standing, answer), *self._changes()]
-        if self._interruption.requested and not ready(self._standing.open_calls):
+            return [*openings.answer(standing, answer), *self._changes()]
+        if standing.resumed and self._interruption.requested and not ready(standing.open_calls):
             return []  # a parked reply is closed, not taken over
-        return openings.take_over(self._standing)
+        first = openings.begin(standing)
+        return [first, *openings.take_over(standing, await self._tools())] if standing.resumed else [first]
+
+    async def _tools(self) -> Tools:
+        """What is active now."""
+        return await self._agent.toolkit.snapshot(self._state)
 
     def _after_failure(self, failure: Exception) -> list[ev.Event]:
         """All that a reply lacks whose events broke off."""
-        opening = [] if self._begun else self._opening(None)
+        opening = [] if self._begun else [openings.begin(self._standing)]
         ends = unfinished(self.message, self._clock())
         closed = self._standing.close(self._standing.open_calls, _INTERRUPTED)
         return [*opening, *ends, *closed, self._end("error", classify(failure))]

@@ -8,6 +8,7 @@ from agentsvc.agent.answers import Answer, answered, fitting, rules_of
 from agentsvc.agent.permissions import with_rules
 from agentsvc.agent.results import as_chunk
 from agentsvc.agent.standing import Standing
+from agentsvc.agent.tools import Tools
 from agentsvc.domain import events as ev
 from agentsvc.domain.messages import ToolResultBlock
 
@@ -15,28 +16,26 @@ _REFUSED = "The user refused this call."
 _UNKNOWN = "This call was interrupted; whether it had an effect is not known."
 
 
-def begin(standing: Standing) -> list[ev.Event]:
-    started = ev.ReplyStart(
-        reply_id=standing.reply_id,
-        session_id=standing.state.session_id,
-        name=standing.agent.name,
-        created_at=standing.message.created_at,
-    )
-    return [started]
-
-
-def take_over(standing: Standing) -> list[ev.Event]:
-    """Tell what stands, and close what was in flight when the earlier worker stopped, unless it may be done again."""
+def begin(standing: Standing) -> ev.Event:
+    """The first event: of a new reply, or one that says what stands of a reply that another worker has left."""
     message = standing.message
+    if not standing.resumed:
+        return ev.ReplyStart(
+            reply_id=message.id,
+            session_id=standing.state.session_id,
+            name=standing.agent.name,
+            created_at=message.created_at,
+        )
     value: dict[str, Any] = {"reply_id": message.id, "content": message.content, "usage": message.usage}
-    resumed = ev.Custom(name=ev.REPLY_RESUMED, value=value, created_at=standing.clock())
+    return ev.Custom(name=ev.REPLY_RESUMED, value=value, created_at=standing.clock())
+
+
+def take_over(standing: Standing, tools: Tools) -> list[ev.Event]:
+    """Close what was in flight when the earlier worker stopped, unless it may be done again."""
     begun = standing.begun
-    once_only = [
-        call
-        for call in standing.open_calls
-        if call.id in begun and call.state != "submitted" and not _repeatable(standing, call.name)
-    ]
-    return [resumed, *standing.close(once_only, _UNKNOWN)]
+    in_flight = [call for call in standing.open_calls if call.id in begun and call.state != "submitted"]
+    once_only = [call for call in in_flight if (tool := tools.get(call.name)) is None or not tool.idempotent]
+    return standing.close(once_only, _UNKNOWN)
 
 
 def answer(standing: Standing, given: Answer) -> list[ev.Event]:
@@ -60,9 +59,3 @@ def _given(standing: Standing, result: ToolResultBlock) -> list[ev.Event]:
     chunk = as_chunk(result)
     deltas = standing.results.deltas(result.id, chunk)
     return [*deltas, standing.results.end(result.id, chunk.state, chunk.metadata)]
-
-
-def _repeatable(standing: Standing, name: str) -> bool:
-    """Also a call of a tool that is not there: its result says so."""
-    tool = standing.agent.toolkit.get(name)
-    return tool is None or tool.idempotent

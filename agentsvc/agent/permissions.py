@@ -83,6 +83,14 @@ def with_rules(context: PermissionContext, rules: Sequence[PermissionRule]) -> P
     return context
 
 
+def merged(own: PermissionContext, given: PermissionContext) -> PermissionContext:
+    """The first context with the rules and directories of another."""
+    groups = (given.allow_rules, given.deny_rules, given.ask_rules)
+    rules = [rule for group in groups for each in group.values() for rule in each]
+    directories = {**given.working_directories, **own.working_directories}
+    return replace(with_rules(own, rules), working_directories=directories)
+
+
 def _by_rule_or_mode(tool_name: str, examined: Examination, context: PermissionContext) -> Decision:
     if _covered(examined, context.allow_rules.get(tool_name, ())):
         return Decision(behavior="allow", reason=Reason(code="allow_rule", message="A rule allows it."))

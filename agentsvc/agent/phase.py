@@ -10,6 +10,7 @@ from agentsvc.agent.answers import question
 from agentsvc.agent.interruption import Interruption
 from agentsvc.agent.journal import Journal
 from agentsvc.agent.judge import Asked, Ready, Refused, Waits, judge
+from agentsvc.agent.permissions import merged
 from agentsvc.agent.standing import Standing
 from agentsvc.agent.tools import Prepared, Tools
 from agentsvc.domain import events as ev
@@ -51,7 +52,7 @@ class ToolPhase:
                 return
 
     async def _judged(self, call: ToolCallBlock) -> list[ev.Event]:
-        context = self._state.permission_context
+        context = merged(self._state.permission_context, self._agent.permissions)
         match await judge(self._agent, self._tools, call, context, self._interruption, asked=self._offered):
             case Refused(text=text, state=state):
                 return self._standing.close([call], text, state)

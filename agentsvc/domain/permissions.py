@@ -1,8 +1,8 @@
 """Which tool calls may run: modes, rules, reasons, and what a session remembers of them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 PermissionMode = Literal["default", "accept_edits", "explore", "bypass", "dont_ask"]
 PermissionBehavior = Literal["allow", "deny", "ask"]
@@ -11,10 +11,10 @@ PermissionBehavior = Literal["allow", "deny", "ask"]
 class PermissionRule(Struct, frozen=True, kw_only=True):
     """``rule_content`` null or empty matches every call of the tool; ``source`` says who made the rule."""
 
-    tool_name: str
-    rule_content: str | None
+    tool_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    rule_content: Annotated[str, Meta(max_length=2000)] | None
     behavior: PermissionBehavior
-    source: str
+    source: Annotated[str, Meta(max_length=200)] = "user"
 
 
 class WorkingDirectory(Struct, frozen=True, kw_only=True):

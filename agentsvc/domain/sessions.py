@@ -7,10 +7,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from agentsvc.domain.agents import AgentView
 from agentsvc.domain.ids import AgentId
 from agentsvc.domain.messages import Msg
-from agentsvc.domain.permissions import PermissionMode
+from agentsvc.domain.permissions import PermissionMode, PermissionRule
 from agentsvc.domain.records import Record
 from agentsvc.domain.states import AgentState
 
+Rules = Annotated[list[PermissionRule], Meta(max_length=500)]
+Directories = Annotated[list[Annotated[str, Meta(min_length=1, max_length=4096)]], Meta(max_length=100)]
 Status = Literal["idle", "running", "awaiting_permission", "awaiting_external_result"]
 
 
@@ -29,6 +31,10 @@ class KnowledgeConfig(Struct, frozen=True, kw_only=True):
 
 
 class SessionConfig(Struct, frozen=True, kw_only=True):
+    """``permission_rules`` and ``working_directories`` are the user's own; what a confirmation allows for good is added
+    in the session's state.
+    """
+
     name: str
     workspace_id: str | None = None
     cwd: str | None = None
@@ -36,6 +42,8 @@ class SessionConfig(Struct, frozen=True, kw_only=True):
     fallback_chat_model_config: ChatModelConfig | None = None
     tts_model_config: ChatModelConfig | None = None
     knowledge_config: KnowledgeConfig | None = None
+    permission_rules: list[PermissionRule] = []
+    working_directories: list[str] = []
 
 
 class SessionRecord(Record, frozen=True, kw_only=True):
@@ -60,6 +68,9 @@ class CreateSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fallback_chat_model_config: ChatModelConfig | None = None
     tts_model_config: ChatModelConfig | None = None
     knowledge_config: KnowledgeConfig | None = None
+    permission_mode: PermissionMode = "default"
+    permission_rules: Rules = []
+    working_directories: Directories = []
 
 
 class UpdateSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,6 +83,8 @@ class UpdateSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tts_model_config: ChatModelConfig | None | UnsetType = UNSET
     knowledge_config: KnowledgeConfig | None | UnsetType = UNSET
     permission_mode: PermissionMode | UnsetType = UNSET
+    permission_rules: Rules | UnsetType = UNSET
+    working_directories: Directories | UnsetType = UNSET
 
 
 class TeamView(Struct, frozen=True, kw_only=True):

@@ -7,12 +7,14 @@ from typing import TypeVar
 
 from agentsvc.agent.agent import Agent, AgentMiddleware
 from agentsvc.agent.model import ChatModelBase, ModelDelta, ModelRequest
+from agentsvc.agent.permissions import with_rules
 from agentsvc.agent.tool import ToolBase
 from agentsvc.agent.toolkit import Toolkit
 from agentsvc.bus.leases import Grant
 from agentsvc.domain.agents import AgentRecord
 from agentsvc.domain.errors import AgentServiceError, ModelError, NotFound
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from agentsvc.domain.permissions import PermissionContext, WorkingDirectory
 from agentsvc.domain.sessions import ChatModelConfig
 from agentsvc.models.catalog import ModelCatalog
 from agentsvc.models.credentials import CredentialFactory
@@ -83,6 +85,7 @@ class Prepare:
             middlewares=middlewares,
             config=record.data.react_config,
             approval_config=record.data.approval_config,
+            permissions=_permissions(records),
         )
 
     def _model(self, config: ChatModelConfig, records: Bundle | None) -> ChatModelBase:
@@ -119,6 +122,15 @@ def _parts(records: Bundle | None) -> tuple[AgentRecord, ChatModelConfig, ChatMo
     if config.chat_model_config is None:
         raise NotFound("No chat model is configured for this session.")
     return records.agent, config.chat_model_config, config.fallback_chat_model_config
+
+
+def _permissions(records: Bundle | None) -> PermissionContext:
+    """What the user has laid down for the session."""
+    config = records.session.config if records is not None else None
+    if config is None:
+        return PermissionContext()
+    directories = {path: WorkingDirectory(path=path, source="session") for path in config.working_directories}
+    return with_rules(PermissionContext(working_directories=directories), config.permission_rules)
 
 
 async def _made(factory: Factory[T] | None, grant: Grant) -> Sequence[T]:

@@ -58,8 +58,12 @@ class Sessions:
             fallback_chat_model_config=data.fallback_chat_model_config,
             tts_model_config=data.tts_model_config,
             knowledge_config=data.knowledge_config,
+            permission_rules=data.permission_rules,
+            working_directories=data.working_directories,
         )
-        record = SessionRecord(user_id=owner, id=new_id(), agent_id=data.agent_id, config=config)
+        record = SessionRecord(
+            user_id=owner, id=new_id(), agent_id=data.agent_id, config=config, permission_mode=data.permission_mode
+        )
         record = await self.storage.of(owner).sessions.create_once(record)
         await self._open(owner, record)
         return record
