@@ -87,7 +87,7 @@ class AgentData(Struct, frozen=True, kw_only=True):
     system_prompt: str = "You're a helpful assistant."
     context_config: ContextConfig = ContextConfig()
     react_config: ReActConfig = ReActConfig()
-    injection_config: InjectionConfig = InjectionConfig()
+    injection_config: InjectionConfig = field(default_factory=InjectionConfig)
     approval_config: ApprovalConfig = ApprovalConfig()
     invite_config: InviteConfig = InviteConfig()
 
@@ -102,7 +102,7 @@ class CreateAgent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     system_prompt: str = "You're a helpful assistant."
     context_config: ContextConfig = ContextConfig()
     react_config: ReActConfig = ReActConfig()
-    injection_config: InjectionConfig = InjectionConfig()
+    injection_config: InjectionConfig = field(default_factory=InjectionConfig)
     approval_config: ApprovalConfig = ApprovalConfig()
     invite_config: InviteConfig = InviteConfig()
 

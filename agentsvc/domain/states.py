@@ -90,4 +90,4 @@ class AgentState(Struct, kw_only=True):
     waiting: list[Msg] = []
     approvals: list[Approval] = []
     token_count: TokenCount | None = None
-    compression_context: CompressionContext = CompressionContext()
+    compression_context: CompressionContext = field(default_factory=CompressionContext)
