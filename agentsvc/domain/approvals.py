@@ -4,7 +4,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from agentsvc.domain.permissions import Reason
+from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from agentsvc.domain.messages import DataBlock, TextBlock, ToolCallBlock
+from agentsvc.domain.permissions import PermissionRule, Reason
+from agentsvc.domain.records import Record
 
 ApprovalKind = Literal["confirmation", "external_execution"]
 ApprovalStatus = Literal["pending", "approved", "denied", "executed", "expired", "withdrawn"]
@@ -26,3 +29,80 @@ class Approval(Struct, frozen=True, kw_only=True):
     status: ApprovalStatus = "pending"
     answered_by: str | None = None
     answered_at: str | None = None
+
+
+class ApprovalRecord(Record, frozen=True, kw_only=True):
+    """An approval where its owner finds it, with the call that it is about.
+
+    What the state of the session says is copied here: this never decides whether an answer counts.
+    """
+
+    session_id: SessionId
+    agent_id: AgentId
+    reply_id: str
+    kind: ApprovalKind
+    tool_name: str
+    tool_call: ToolCallBlock
+    asked_at: str
+    reason: Reason | None = None
+    expires_at: str | None = None
+    status: ApprovalStatus = "pending"
+    answered_by: str | None = None
+    answered_at: str | None = None
+
+    @property
+    def pending(self) -> bool:
+        return self.status == "pending"
+
+
+class AnswerApproval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``confirmed`` answers a confirmation; ``input`` are then edited arguments, as JSON text, and ``rules`` hold from
+    now on in this session. ``output`` and ``state`` are the result of a call that the client was to carry out.
+    """
+
+    confirmed: bool | None = None
+    input: str | None = None
+    rules: list[PermissionRule] | None = None
+    output: str | list[TextBlock | DataBlock] | None = None
+    state: Literal["success", "error"] | None = None
+
+
+def recorded(
+    owner: OwnerId, agent_id: AgentId, session_id: SessionId, approval: Approval, call: ToolCallBlock
+) -> ApprovalRecord:
+    """The record of an approval: the same whenever it is made."""
+    return ApprovalRecord(
+        user_id=owner,
+        id=approval.id,
+        created_at=approval.asked_at,
+        updated_at=approval.answered_at or approval.asked_at,
+        version=1 if approval.status == "pending" else 2,
+        session_id=session_id,
+        agent_id=agent_id,
+        reply_id=approval.reply_id,
+        kind=approval.kind,
+        tool_name=approval.tool_name,
+        tool_call=call,
+        asked_at=approval.asked_at,
+        reason=approval.reason,
+        expires_at=approval.expires_at,
+        status=approval.status,
+        answered_by=approval.answered_by,
+        answered_at=approval.answered_at,
+    )
+
+
+def approval_of(record: ApprovalRecord) -> Approval:
+    """What a record says without its call."""
+    return Approval(
+        id=record.id,
+        reply_id=record.reply_id,
+        kind=record.kind,
+        tool_name=record.tool_name,
+        asked_at=record.asked_at,
+        reason=record.reason,
+        expires_at=record.expires_at,
+        status=record.status,
+        answered_by=record.answered_by,
+        answered_at=record.answered_at,
+    )

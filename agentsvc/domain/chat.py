@@ -22,6 +22,7 @@ ChatInput = Msg | list[Msg] | UserConfirmResult | ExternalExecutionResult | None
 _SCHEME = re.compile(r"(https?|data|workspace):", re.IGNORECASE)
 _LONGEST_ID = 200
 _MOST_MESSAGES = 1000
+_MOST_ANSWERS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +112,13 @@ def _refused(given: ChatInput) -> Iterator[Problem]:
         case list():
             yield from _of_messages(given)
         case ExternalExecutionResult(execution_results=results):
+            yield from _of_answers([each.id for each in results], "input.execution_results", "id")
             for position, result in enumerate(results):
                 output = result.output if isinstance(result.output, list) else []
-                yield from _of_blocks(output, f"input.execution_results[{position}].output")
-        case UserConfirmResult() | None:
+                yield from refused_blocks(output, f"input.execution_results[{position}].output")
+        case UserConfirmResult(confirm_results=decisions):
+            yield from _of_answers([each.tool_call.id for each in decisions], "input.confirm_results", "tool_call.id")
+        case None:
             pass
 
 
@@ -130,15 +134,26 @@ def _of_messages(messages: list[Msg]) -> Iterator[Problem]:
         ids.add(message.id)
 
 
+def _of_answers(calls: list[str], path: str, name: str) -> Iterator[Problem]:
+    if not 0 < len(calls) <= _MOST_ANSWERS:
+        yield Problem(path, f"expected 1 to {_MOST_ANSWERS} results")
+        return
+    seen: set[str] = set()
+    for position, call_id in enumerate(calls):
+        if call_id in seen:
+            yield Problem(f"{path}[{position}].{name}", "an earlier result of this input has the same id")
+        seen.add(call_id)
+
+
 def _of_message(message: Msg, path: str) -> Iterator[Problem]:
     if message.role == "system":
         yield Problem(f"{path}.role", "a system message cannot be sent; it is part of the agent")
     if not 0 < len(message.id) <= _LONGEST_ID:
         yield Problem(f"{path}.id", f"expected 1 to {_LONGEST_ID} characters")
-    yield from _of_blocks(message.content, f"{path}.content")
+    yield from refused_blocks(message.content, f"{path}.content")
 
 
-def _of_blocks(blocks: Sequence[Block], path: str) -> Iterator[Problem]:
+def refused_blocks(blocks: Sequence[Block], path: str) -> Iterator[Problem]:
     """Calls, results and thoughts come from the agent alone: a client that sent them could answer for its user."""
     for position, block in enumerate(blocks):
         match block:

@@ -6,7 +6,8 @@ AgentServiceError 500
 ├── NotFound 404
 ├── Conflict 409
 │   ├── VersionConflict
-│   └── SessionBusy
+│   ├── SessionBusy
+│   └── AlreadyAnswered
 ├── Invalid 422
 ├── ModelError                a provider failed; becomes the end of a reply, never an answer of ours
 ├── LeaseLost                 somebody else writes this session now
@@ -77,6 +78,12 @@ class SessionBusy(Conflict):
     """A run holds the session."""
 
     code = "session_busy"
+
+
+class AlreadyAnswered(Conflict):
+    """Somebody has answered before."""
+
+    code = "already_answered"
 
 
 class Invalid(AgentServiceError):
