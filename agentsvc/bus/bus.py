@@ -6,12 +6,14 @@ from types import TracebackType
 from typing import Self
 
 from agentsvc.bus import keys
+from agentsvc.bus.expiry import Expiring
 from agentsvc.bus.heads import Heads
 from agentsvc.bus.hub import Hub
 from agentsvc.bus.inbox import Inbox
 from agentsvc.bus.leases import Leases
 from agentsvc.bus.log import Log
 from agentsvc.bus.notes import Notes
+from agentsvc.bus.questions import Questions
 from agentsvc.bus.queue import Queue
 from agentsvc.bus.transcripts import Transcripts
 from agentsvc.domain.ids import new_id
@@ -22,15 +24,18 @@ class MessageBus:
     """What a bus is made of: each part is one way in which a payload ends.
 
     ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases``
-    until silent, ``hub`` at once, ``heads`` and ``transcripts`` with their session, ``removals`` when carried out.
+    until silent, ``hub`` at once, ``heads``, ``questions`` and ``transcripts`` with their session, ``removals`` when
+    carried out, ``expiring`` when answered.
     """
 
     worker: str
+    expiring: Expiring
     heads: Heads
     inbox: Inbox
     queue: Queue
     leases: Leases
     log: Log
+    questions: Questions
     transcripts: Transcripts
     hub: Hub
     removals: Notes
@@ -60,6 +65,8 @@ class RedisMessageBus(MessageBus):
         self.leases = Leases(self._redis, lease_s, log_keep)
         self.log = Log(self._bulk)
         self.transcripts = Transcripts(self._bulk)
+        self.questions = Questions(self._redis)
+        self.expiring = Expiring(self._redis, shards)
         self.removals = Notes(self._redis, keys.removing(0))
         self._heartbeat_s = heartbeat_s
         self.lease_s = lease_s

@@ -54,6 +54,11 @@ class Inbox:
             await self._redis.run("ZREM", noted, request.note)
         return _accepted(reply)
 
+    async def run_of(self, session_id: SessionId, accepted_id: str) -> RunId | None:
+        """The run that was to take what was accepted under this id; None when nothing was."""
+        run_id: bytes | None = await self._redis.run("HGET", keys.of_session(session_id).accepted, accepted_id)
+        return None if run_id is None else RunId(run_id.decode())
+
     async def waiting(self, session_id: SessionId) -> list[tuple[bytes, bytes]]:
         """Entry ids and inputs, oldest first; for the holder of the lease."""
         entries = await self._redis.run("XRANGE", keys.of_session(session_id).inbox, "-", "+")

@@ -12,6 +12,7 @@
 | ``{q:<n>}:runs`` | run requests (stream + consumer group) | an entry goes when its run has ended |
 | ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | the janitor clears |
 | ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
+| ``{q:<n>}:expiring`` | until when approvals wait (sorted set, ms) | an entry goes when it is answered or due |
 
 Channels: ``{s:<sid>}`` carries the appended events, ``{w:<worker>}`` tells a worker to stop a run. Both may lose
 messages: the log and the head repair it.
@@ -73,6 +74,10 @@ def accepting(shard: int) -> str:
 
 def removing(shard: int) -> str:
     return f"{{q:{shard}}}:removing"
+
+
+def expiring(shard: int) -> str:
+    return f"{{q:{shard}}}:expiring"
 
 
 def worker_channel(worker: str) -> str:
