@@ -58,7 +58,7 @@ class Collection(Generic[T]):
         created = await self._redis.call(
             _CREATE,
             (self._key(record.id), receipt(self._owner), *indexes),
-            (_encode(record), encoded(record.id), RECEIPT_MS),
+            (encode_record(record), encoded(record.id), RECEIPT_MS),
         )
         if not created:
             raise Conflict(f"there is already a {self._kind} with this id")
@@ -81,9 +81,12 @@ class Collection(Generic[T]):
         A walk from page to page meets every record that is there all the time exactly once. A record that cannot be
         read is left out. Raises Invalid for a cursor of another list and a limit outside 1 to 1000.
         """
+        return await self._page(self.keys.index if within is None else self._index(within), limit, cursor)
+
+    async def _page(self, index: str, limit: int, cursor: str | None) -> Page[T]:
+        """A page of one index."""
         if not 1 <= limit <= _LONGEST_PAGE:
             raise Invalid("limit is out of range", (Problem("limit", f"expected 1 to {_LONGEST_PAGE}"),))
-        index = self.keys.index if within is None else self._index(within)
         below = "+inf" if cursor is None else f"({score_of(index, cursor)}"
         total, found, stored = await self._redis.call(_PAGE, (index,), (below, limit, self.keys.record))
         ids, scores = found[::2], found[1::2]
@@ -109,7 +112,7 @@ class Collection(Generic[T]):
             if wanted is current:
                 return current
             wanted = self._advanced(current, wanted)
-            instead = await self._swap(record_id, stored, _encode(wanted))
+            instead = await self._swap(record_id, stored, encode_record(wanted))
             if instead is None:
                 return wanted
             stored = instead
@@ -188,7 +191,7 @@ class Collection(Generic[T]):
         return msgspec.structs.replace(wanted, version=current.version + 1, updated_at=now())
 
 
-_encode = msgspec.json.Encoder().encode
+encode_record = msgspec.json.Encoder().encode
 
 
 @cache

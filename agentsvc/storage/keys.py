@@ -5,6 +5,8 @@
 | ``{o:<owner>}:<kind>`` | ids of all records of a kind by time of creation (sorted set, µs) | as its records |
 | ``{o:<owner>}:<kind>:of:<id>`` | the same for the records that lie within another one | as its records |
 | ``{o:<owner>}:<kind>:<id>`` | a record (JSON) | until its owner deletes it |
+| ``{o:<owner>}:pending-approval``, ``…:of:<id>`` | ids of the approvals that wait (sorted sets, as above) | as these |
+| ``{o:<owner>}:answered-approval`` | session and id of those that were answered (sorted set, µs) | the last 1,000 |
 | ``{o:<owner>}:wrote:<token>`` | that a write has been carried out (empty) | ``RECEIPT_MS`` |
 | ``{o:<owner>}:idempotency:<digest>`` | the answer to a request (hash) | a claim a minute, an answer a day |
 

@@ -10,6 +10,7 @@ from agentsvc.domain.ids import OwnerId
 from agentsvc.domain.sessions import SessionRecord
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
+from agentsvc.storage.approvals import ApprovalRecords
 from agentsvc.storage.collection import Collection
 from agentsvc.storage.idempotency import IdempotencyKeys
 from agentsvc.storage.keys import encoded
@@ -31,6 +32,7 @@ class Records:
     def __init__(self, redis: Redis, owner: OwnerId) -> None:
         self._redis = redis
         self.agents = Collection(redis, owner, "agent", AgentRecord)
+        self.approvals = ApprovalRecords(redis, owner)
         self.credentials = Collection(redis, owner, "credential", CredentialRecord)
         self.sessions = Collection(redis, owner, "session", SessionRecord, within="agent_id")
         self.idempotency = IdempotencyKeys(redis, owner)
