@@ -22,6 +22,7 @@ from agentsvc.bus.bus import MessageBus
 from agentsvc.domain.errors import Unavailable
 from agentsvc.http import problems
 from agentsvc.http.agents import AgentController, AgentSchemaController
+from agentsvc.http.approvals import ApprovalController
 from agentsvc.http.attempts import attempt
 from agentsvc.http.bodies import Body, HeardOut
 from agentsvc.http.chat import ChatController
@@ -48,12 +49,24 @@ _PUBLIC: Sequence[type[Controller]] = (
 )
 _OWNED: Sequence[type[Controller]] = (
     AgentController,
+    ApprovalController,
     ChatController,
     CredentialController,
     SessionController,
     StreamController,
 )
-_SERVICES = ("agents", "chat", "credentials", "health", "messages", "models", "once", "sessions", "streams")
+_SERVICES = (
+    "agents",
+    "approvals",
+    "chat",
+    "credentials",
+    "health",
+    "messages",
+    "models",
+    "once",
+    "sessions",
+    "streams",
+)
 
 
 class AgentServicePlugin(InitPlugin):

@@ -19,6 +19,7 @@ from agentsvc.models.credentials import CredentialBase, CredentialFactory, Model
 from agentsvc.models.transport import Transport
 from agentsvc.runs.prepare import MiddlewareFactory, Prepare, ToolFactory
 from agentsvc.services.agents import Agents
+from agentsvc.services.approvals import Approvals
 from agentsvc.services.chat import Chat
 from agentsvc.services.credentials import Credentials
 from agentsvc.services.health import HealthChecks
@@ -33,6 +34,7 @@ from agentsvc.storage.store import RedisStorage, StorageBase
 from agentsvc.storage.vault import Keyring, Vault
 from agentsvc.variables import VARIABLES
 from agentsvc.workers.dispatcher import Dispatcher
+from agentsvc.workers.expiry import Expiry
 from agentsvc.workers.janitor import Janitor
 from agentsvc.workers.supervisor import Supervisor
 
@@ -61,6 +63,7 @@ class Parts:
     storage: StorageBase
     bus: MessageBus
     agents: Agents
+    approvals: Approvals
     chat: Chat
     credentials: Credentials
     health: HealthChecks
@@ -94,13 +97,16 @@ async def open_parts(settings: Settings, given: Given, *, version: str) -> Async
         removal = Removal(storage, bus)
         vault = Vault(Keyring(settings.secret_keys))
         prepare = Prepare(storage, vault, factory, catalog, given.tools, given.middlewares)
-        supervisor = Supervisor(_loops(settings, bus, prepare, removal))
         sessions, draining = Sessions(storage, bus, removal, catalog), asyncio.Event()
+        chat = Chat(bus, sessions)
+        approvals = Approvals(storage, bus, chat)
+        supervisor = Supervisor(_loops(settings, bus, prepare, removal, approvals))
         parts = Parts(
             storage=storage,
             bus=bus,
             agents=Agents(storage, removal),
-            chat=Chat(bus, sessions),
+            approvals=approvals,
+            chat=chat,
             credentials=Credentials(storage, vault, factory),
             health=HealthChecks(storage, bus, draining, supervisor.failing, version),
             messages=Messages(sessions, bus),
@@ -136,7 +142,7 @@ def _bus(settings: Settings) -> MessageBus:
     )
 
 
-def _loops(settings: Settings, bus: MessageBus, prepare: Prepare, removal: Removal) -> Loops:
+def _loops(settings: Settings, bus: MessageBus, prepare: Prepare, removal: Removal, approvals: Approvals) -> Loops:
     """Everything that goes on without being asked."""
     grace_s = grace_of(settings.drain_s)
     dispatcher = Dispatcher(bus, prepare, limit=settings.max_runs, lease_s=settings.lease_s, grace_s=grace_s)
@@ -146,6 +152,7 @@ def _loops(settings: Settings, bus: MessageBus, prepare: Prepare, removal: Remov
         "renewal of leases": dispatcher.renew,
         "end of runs": dispatcher.drain,
         "janitor": Janitor(bus, removal).serve,
+        "expiry of approvals": Expiry(bus, approvals).serve,
     }
 
 

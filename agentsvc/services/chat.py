@@ -1,17 +1,21 @@
-"""Chat: what a user says to an agent, and the wish that it stops. Nothing here waits for an agent."""
+"""Chat: what a user says to an agent, or answers it, and the wish that it stops. Nothing here waits for an agent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.inbox import Accepted
-from agentsvc.domain.chat import ChatIn, ChatInput, ChatOut
+from agentsvc.domain.answers import Answer, already_answered, calls_of, check, late, stamped
+from agentsvc.domain.approvals import Approval, approval_of
+from agentsvc.domain.chat import ChatIn, ChatOut
 from agentsvc.domain.errors import NotFound
-from agentsvc.domain.events import UserInterrupt
+from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
 from agentsvc.domain.ids import AgentId, NewId, OwnerId, RunId, SessionId, new_id
 from agentsvc.domain.messages import Msg
-from agentsvc.domain.runs import Input, Messages, RunRequest
+from agentsvc.domain.runs import Cause, Input, Messages, RunRequest
+from agentsvc.domain.times import now
 from agentsvc.services.sessions import Sessions
 
 
@@ -27,26 +31,55 @@ class Chat:
 
         New ids go to messages without one, and to the run. Input without any message is the same when its run is.
         Raises NotFound for a session that is not the owner's or not of this agent, Conflict for a message id in use.
+        An answer has to fit what was asked, see ``check``; one that comes too late is kept and changes nothing.
         """
-        messages, entry = _parts(data.input, new_id)
-        request = RunRequest(
-            owner=owner,
-            session_id=data.session_id,
-            agent_id=data.agent_id,
-            cause="chat" if isinstance(entry, Messages) else "confirm",
-            run_id=RunId(new_id()),
-        )
-        accepted = await self._accept(request, entry, messages)
-        await self.bus.queue.push(replace(request, run_id=accepted.run_id))
-        return ChatOut(status="started", session_id=data.session_id, run_id=accepted.run_id)
+        if isinstance(data.input, UserConfirmResult | ExternalExecutionResult):
+            request = _request(owner, data.session_id, data.agent_id, "confirm", new_id)
+            return await self.answer(request, data.input, by=owner)
+        messages = _named(data.input, new_id)
+        request = _request(owner, data.session_id, data.agent_id, "chat", new_id)
+        return await self._keep(request, Messages(messages), messages)
+
+    async def answer(self, request: RunRequest, answer: Answer, *, by: str, in_time: bool = False) -> ChatOut:
+        """Keep an answer that somebody gives. The same run twice is one answer.
+
+        Raises what ``check`` does, and AlreadyAnswered when the answer has to be in time but is not.
+        """
+        asked = await self._asked(request, answer)
+        check(answer, asked)
+        if in_time and (known := late(answer, asked)) is not None:
+            run_id = await self.bus.inbox.run_of(request.session_id, request.run_id)
+            if run_id is None:
+                raise already_answered(known)
+            return ChatOut(status="started", session_id=request.session_id, run_id=run_id)
+        return await self._keep(request, stamped(answer, by, now()), [])
 
     async def interrupt(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId, new_id: NewId = new_id) -> None:
         """Stop the reply in flight, about to begin, or parked. Without one nothing happens. Raises NotFound."""
-        run_id = RunId(new_id())
-        request = RunRequest(owner=owner, session_id=session_id, agent_id=agent_id, cause="interrupt", run_id=run_id)
+        request = _request(owner, session_id, agent_id, "interrupt", new_id)
         accepted = await self.bus.inbox.interrupt(request, UserInterrupt(reply_id=""))
         if accepted is not None:
             await self.bus.queue.push(replace(request, run_id=accepted.run_id))
+
+    async def _asked(self, request: RunRequest, answer: Answer) -> Sequence[Approval]:
+        """The questions of the session, and those of earlier replies that the answer is to."""
+        owner, session_id, agent_id = request.owner, request.session_id, request.agent_id
+        try:
+            asked = await self.bus.questions.get(owner, session_id, agent_id)
+        except NotFound:
+            await self.sessions.revive(owner, session_id, agent_id)
+            asked = await self.bus.questions.get(owner, session_id, agent_id)
+        known = {each.id for each in asked}
+        missing = [each for each in calls_of(answer) if each not in known]
+        earlier = await self.sessions.storage.of(owner).approvals.many(missing)
+        # The record of a question that the session does not know is never to be answered.
+        over = [approval_of(each) for each in earlier if each.session_id == session_id and not each.pending]
+        return [*asked, *over]
+
+    async def _keep(self, request: RunRequest, entry: Input, messages: list[Msg]) -> ChatOut:
+        accepted = await self._accept(request, entry, messages)
+        await self.bus.queue.push(replace(request, run_id=accepted.run_id))
+        return ChatOut(status="started", session_id=request.session_id, run_id=accepted.run_id)
 
     async def _accept(self, request: RunRequest, entry: Input, messages: list[Msg]) -> Accepted:
         try:
@@ -56,15 +89,11 @@ class Chat:
             return await self.bus.inbox.accept(request, entry, messages)
 
 
-def _parts(given: ChatInput, new_id: NewId) -> tuple[list[Msg], Input]:
-    """What the transcript keeps, and what the agent is given."""
-    match given:
-        case None:
-            return [], Messages([])
-        case Msg():
-            return _parts([given], new_id)
-        case list():
-            messages = [message if message.id else replace(message, id=new_id()) for message in given]
-            return messages, Messages(messages)
-        case _:
-            return [], given
+def _request(owner: OwnerId, session_id: SessionId, agent_id: AgentId, cause: Cause, new_id: NewId) -> RunRequest:
+    return RunRequest(owner=owner, session_id=session_id, agent_id=agent_id, cause=cause, run_id=RunId(new_id()))
+
+
+def _named(given: Msg | list[Msg] | None, new_id: NewId) -> list[Msg]:
+    """The messages, each with an id."""
+    messages = given if isinstance(given, list) else [] if given is None else [given]
+    return [message if message.id else replace(message, id=new_id()) for message in messages]

@@ -25,7 +25,7 @@ class Removal:
     bus: MessageBus
 
     async def session(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId | None = None) -> None:
-        """Remove a session: its record, its conversation and its run. No error when it is gone already.
+        """Remove a session: its record, its approvals, its conversation and its run. No error when it is gone already.
 
         Only one whose record cannot be read needs its ``agent_id``.
         """
@@ -33,6 +33,7 @@ class Removal:
         await self.bus.removals.add(note)
         with suppress(NotFound):
             await self.storage.of(owner).sessions.delete(session_id, within=agent_id)
+        await self._approvals_of(owner, session_id)
         await self.bus.heads.remove(session_id)
         await self.bus.removals.remove(note)
 
@@ -63,6 +64,14 @@ class Removal:
     async def _sessions_of(self, owner: OwnerId, agent_id: AgentId) -> None:
         async for session_id in self.storage.of(owner).sessions.ids_within(agent_id):
             await self.session(owner, SessionId(session_id), agent_id)
+
+    async def _approvals_of(self, owner: OwnerId, session_id: SessionId) -> None:
+        """After the record of the session: without it no approval can come any more."""
+        approvals = self.storage.of(owner).approvals
+        ids = [approval_id async for approval_id in approvals.ids_within(session_id)]
+        await self.bus.expiring.remove(owner, session_id, ids)
+        if ids:
+            await approvals.forget(session_id)
 
 
 def _note(owner: OwnerId, kind: Kind, record_id: str) -> bytes:

@@ -17,6 +17,7 @@ BODIES: dict[str, Any] = {
     "update_credential": {"data": {"type": "openai_credential", "api_key": "sk-of-mallory", "base_url": None}},
     "create_session": {"agent_id": "{agent_id}", "chat_model_config": MODEL, "fallback_chat_model_config": MODEL},
     "update_session": {"name": "mine now", "chat_model_config": MODEL, "permission_mode": "bypass"},
+    "answer_approval": {"confirmed": True},
     "send_chat": {
         "agent_id": "{agent_id}",
         "session_id": "{session_id}",

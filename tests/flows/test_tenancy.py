@@ -5,6 +5,8 @@ import re
 import pytest
 
 from agentsvc.domain.events import ReplyEnd, TextBlockDelta
+from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from tests.approvals import ask
 from tests.contents import Contents, contents, passing
 from tests.fakes.openai_scripts import Hold, Text, count
 from tests.fakes.openai_server import OpenAIServer
@@ -19,14 +21,21 @@ ARGUMENTS = ()
 _RECEIPT = re.compile(rb"\{o:[^}]*\}:wrote:\w+")
 
 
-async def ids_of(user: User, provider: OpenAIServer) -> dict[str, str]:
+async def ids_of(user: User, provider: OpenAIServer, redis_url: str) -> dict[str, str]:
     """One of everything."""
     credential = await user.credential(provider.url)
     talk = await user.session(await user.agent(), credential)
-    return {"agent_id": talk.agent_id, "session_id": talk.session_id, "credential_id": credential}
+    parked = await user.session(talk.agent_id, credential)
+    approval_id = await ask(redis_url, OwnerId(user.name), AgentId(parked.agent_id), SessionId(parked.session_id))
+    return {
+        "agent_id": talk.agent_id,
+        "session_id": talk.session_id,
+        "credential_id": credential,
+        "approval_id": approval_id,
+    }
 
 
-async def ask(user: User, operation: Operation, ids: dict[str, str]) -> int:
+async def status_of(user: User, operation: Operation, ids: dict[str, str]) -> int:
     """The status. A stream is left at once."""
     headers = {"x-user-id": user.name, **ANEW}
     async with user.client.stream(**operation.request(ids), headers=headers) as answer:
@@ -47,7 +56,7 @@ def seen(url: str, moving: str) -> Contents:
 async def test_whoever_names_what_is_somebody_elses_is_told_that_it_is_not_there_and_changes_nothing(
     service: Service, ada: User, mallory: User, provider: OpenAIServer
 ) -> None:
-    foreign, own = await ids_of(ada, provider), await ids_of(mallory, provider)
+    foreign, own = await ids_of(ada, provider, service.redis_url), await ids_of(mallory, provider, service.redis_url)
     held = Conversation(ada, foreign["agent_id"], foreign["session_id"])
     busy = await ada.session(foreign["agent_id"], foreign["credential_id"])
     provider.script(Text("Slowly "), Hold(), Text("but surely"))
@@ -59,7 +68,7 @@ async def test_whoever_names_what_is_somebody_elses_is_told_that_it_is_not_there
         before = seen(service.redis_url, busy.session_id)
 
         told = {
-            (operation.name, *sorted(set(mixture.values()) & set(foreign.values()))): await ask(
+            (operation.name, *sorted(set(mixture.values()) & set(foreign.values()))): await status_of(
                 mallory, operation, mixture
             )
             for operation in await operations(mallory.client)
@@ -87,17 +96,21 @@ async def test_whoever_names_what_is_somebody_elses_is_told_that_it_is_not_there
         assert [int(event.id) for event in stream.events] == list(range(1, len(stream.events) + 1))
 
 
-async def test_the_same_requests_are_accepted_for_what_is_ones_own(mallory: User, provider: OpenAIServer) -> None:
+async def test_the_same_requests_are_accepted_for_what_is_ones_own(
+    service: Service, mallory: User, provider: OpenAIServer
+) -> None:
     statuses = {
-        operation.name: await ask(mallory, operation, await ids_of(mallory, provider))
+        operation.name: await status_of(mallory, operation, await ids_of(mallory, provider, service.redis_url))
         for operation in await operations(mallory.client)
     }
 
     assert {name: status for name, status in statuses.items() if not 200 <= status < 300} == {}
 
 
-async def test_what_names_no_id_shows_nothing_of_others(ada: User, mallory: User, provider: OpenAIServer) -> None:
-    foreign = await ids_of(ada, provider)
+async def test_what_names_no_id_shows_nothing_of_others(
+    service: Service, ada: User, mallory: User, provider: OpenAIServer
+) -> None:
+    foreign = await ids_of(ada, provider, service.redis_url)
     found = [each for each in await operations(mallory.client) if each.needs_user and not each.ids]
 
     answers = [await mallory.ask(each.method, each.path, each.body) for each in found]
@@ -106,8 +119,10 @@ async def test_what_names_no_id_shows_nothing_of_others(ada: User, mallory: User
     assert not any(foreign_id in answer.text for answer in answers for foreign_id in foreign.values())
 
 
-async def test_places_in_somebody_elses_lists_lead_nowhere(ada: User, mallory: User, provider: OpenAIServer) -> None:
-    foreign, own = await ids_of(ada, provider), await ids_of(mallory, provider)
+async def test_places_in_somebody_elses_lists_lead_nowhere(
+    service: Service, ada: User, mallory: User, provider: OpenAIServer
+) -> None:
+    foreign, own = await ids_of(ada, provider, service.redis_url), await ids_of(mallory, provider, service.redis_url)
     await ada.agent()
     cursor = (await ada.ask("GET", "/agent/", params={"limit": 1})).json()["next_cursor"]
     talk = Conversation(ada, foreign["agent_id"], foreign["session_id"])
@@ -153,9 +168,9 @@ async def test_a_message_id_that_somebody_else_has_used_is_a_message_of_ones_own
 
 @pytest.mark.parametrize("headers", [[], [("x-user-id", "")], [("x-user-id", "ada"), ("x-user-id", "mallory")]])
 async def test_nothing_that_needs_a_user_answers_without_one(
-    ada: User, provider: OpenAIServer, headers: list[tuple[str, str]]
+    service: Service, ada: User, provider: OpenAIServer, headers: list[tuple[str, str]]
 ) -> None:
-    ids = await ids_of(ada, provider)
+    ids = await ids_of(ada, provider, service.redis_url)
 
     answers = {
         each.name: await ada.client.request(**each.request(ids), headers=headers)

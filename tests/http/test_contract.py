@@ -21,10 +21,11 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from agentsvc.app import create_app
-from agentsvc.domain.ids import new_id
+from agentsvc.domain.ids import AgentId, OwnerId, SessionId, new_id
 from agentsvc.settings import Settings
+from tests.approvals import ask
 from tests.redis_server import redis_server
-from tests.service import serving
+from tests.service import Service, serving
 
 DOCUMENT: Any = msgspec.json.decode(msgspec.json.encode(create_app(settings=Settings()).openapi_schema.to_schema()))
 _FOUND: Any = schemathesis.openapi.from_dict(DOCUMENT).get_all_operations()
@@ -49,18 +50,26 @@ FEW = settings(
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def service() -> Iterator[Service]:
     with redis_server() as redis_url, serving(redis_url) as service:
         anyio.run(service.ready)
-        yield service.url
+        yield service
 
 
 @pytest.fixture
-def ids(url: str) -> dict[str, str]:
+def url(service: Service) -> str:
+    return service.url
+
+
+@pytest.fixture
+def ids(service: Service) -> dict[str, str]:
     """One of everything."""
+    url = service.url
     data = {"type": "openai_credential", "api_key": "sk-test", "base_url": "http://127.0.0.1:9/v1"}
     found: dict[str, str] = made(url, "/credential/", {"data": data}) | made(url, "/agent/", {"name": "Bob"})
-    return found | made(url, "/sessions/", {"agent_id": found["agent_id"]})
+    found |= made(url, "/sessions/", {"agent_id": found["agent_id"]})
+    names = (OwnerId("ada"), AgentId(found["agent_id"]), SessionId(found["session_id"]))
+    return found | {"approval_id": anyio.run(ask, service.redis_url, *names)}
 
 
 def made(url: str, path: str, body: Any) -> dict[str, str]:

@@ -10,6 +10,8 @@ from agentsvc.models.catalog import BUILTIN, ModelCatalog
 from agentsvc.models.credentials import CredentialFactory, ModelContext
 from agentsvc.models.transport import Transport
 from agentsvc.services.agents import Agents
+from agentsvc.services.approvals import Approvals
+from agentsvc.services.chat import Chat
 from agentsvc.services.credentials import Credentials
 from agentsvc.services.removal import Removal
 from agentsvc.services.sessions import Sessions
@@ -50,3 +52,13 @@ def credentials(storage: RedisStorage) -> Credentials:
 def sessions(storage: RedisStorage, bus: RedisMessageBus, removal: Removal) -> Sessions:
     catalog = ModelCatalog(CredentialFactory(*BUILTIN), ModelContext(transport=Transport()))
     return Sessions(storage, bus, removal, catalog)
+
+
+@pytest.fixture
+def chat(bus: RedisMessageBus, sessions: Sessions) -> Chat:
+    return Chat(bus, sessions)
+
+
+@pytest.fixture
+def approvals(storage: RedisStorage, bus: RedisMessageBus, chat: Chat) -> Approvals:
+    return Approvals(storage, bus, chat)

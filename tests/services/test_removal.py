@@ -5,16 +5,23 @@ from typing import Any
 import pytest
 
 from agentsvc.bus.bus import MessageBus, RedisMessageBus
+from agentsvc.bus.expiry import Expiring
+from agentsvc.bus.heads import Heads
 from agentsvc.domain.agents import CreateAgent
 from agentsvc.domain.errors import NotFound
 from agentsvc.domain.ids import AgentId, SessionId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages, RunRequest
 from agentsvc.domain.sessions import CreateSession
+from agentsvc.domain.times import later, now
 from agentsvc.kv.client import Redis
 from agentsvc.services.agents import Agents
+from agentsvc.services.approvals import Approvals
 from agentsvc.services.removal import Removal
 from agentsvc.services.sessions import Sessions
+from agentsvc.storage.approvals import ApprovalRecords
+from agentsvc.storage.store import RedisStorage
+from tests.approvals import answered, approval, calls_of, overdue
 from tests.services.conftest import ADA
 
 
@@ -125,6 +132,41 @@ async def test_a_session_made_while_its_agent_goes_does_not_stay(
 
     assert (await sessions.storage.of(ADA).sessions.page(10)).total == 0
     assert await keys_of(redis_url, "") == []
+
+
+@pytest.fixture
+async def asked(sessions: Sessions, approvals: Approvals, bus: RedisMessageBus, agent: AgentId) -> SessionId:
+    """A session with approvals: one that is due, one that waits, one that was answered."""
+    session = await talked(sessions, bus, agent)
+    asked = [overdue(approval()), approval("c2", expires_at=later(now(), 60)), answered(approval("c3"))]
+    await approvals.project(ADA, agent, session, asked, calls_of(*asked))
+    return session
+
+
+@pytest.mark.parametrize(("part", "name"), [(ApprovalRecords, "forget"), (Expiring, "remove"), (Heads, "remove")])
+async def test_a_session_goes_with_its_approvals_wherever_the_process_dies(
+    removal: Removal, asked: SessionId, monkeypatch: pytest.MonkeyPatch, part: type, name: str
+):
+    with monkeypatch.context() as dying:
+        dying.setattr(part, name, die)
+        with pytest.raises(Died):
+            await removal.session(ADA, asked)
+    for note in await removal.bus.removals.overdue(-1):
+        await removal.resume(note)
+
+    async with Redis(url_of(removal)) as redis:
+        assert await redis.run("KEYS", "{o:ada}:*approval*") == []
+        assert await redis.run("ZCARD", "{q:0}:expiring") == 0
+    assert await keys_of(url_of(removal), asked) == []
+
+
+def url_of(removal: Removal) -> str:
+    assert isinstance(removal.storage, RedisStorage)
+    return removal.storage.url
+
+
+async def die(*_: object) -> None:
+    raise Died
 
 
 async def keys_of(redis_url: str, session: str) -> list[bytes]:
