@@ -15,7 +15,7 @@ from agentsvc.tools.patterns import BadPattern
 LARGEST = 10_000_000
 """Bytes of a file that a tool takes as a whole."""
 
-PATH_SCHEMA = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
+PATH_SCHEMA = {"type": "string", "minLength": 1}
 
 
 class Refused(Exception):

@@ -38,7 +38,7 @@ class _Search(Struct, frozen=True):
         if not rest:
             prefix, name = posixpath.split(prefix)
             rest = literal(name)
-        return cls(posixpath.join(path, prefix), rest)
+        return cls(posixpath.join(path, prefix).rstrip("/") or "/", rest)
 
     @property
     def names_left_out(self) -> bool:

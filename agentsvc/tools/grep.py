@@ -16,7 +16,7 @@ from agentsvc.tools.search import search
 
 _MOST = 10_000  # rows when all are wanted
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 1_000}
-_TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
+_TEXT = {"type": "string"}
 _SWITCH = {"type": "boolean"}
 
 _SCHEMA: dict[str, Any] = {

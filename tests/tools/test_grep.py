@@ -170,6 +170,7 @@ async def test_version_control_and_links_are_left_out(workspace, plant, grep):
     (workspace / "again").symlink_to("src")
 
     assert await grep("foo") == ["src/a"]
+    assert await grep("foo", path=".git") == [".git/config"]
 
 
 async def test_secrets_are_left_out_unless_they_are_named(plant, grep):

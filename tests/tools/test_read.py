@@ -240,3 +240,8 @@ async def test_the_files_that_were_read_longest_ago_are_forgotten(workspace, bac
 
     known = [each.file_path for each in state.tool_context.read_file_cache]
     assert known == [str(workspace / "a"), str(workspace / "c")]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5_000, "a/" * 3_000 + "b"])
+async def test_a_path_that_no_file_can_have_is_refused(read, state, name):
+    assert await refusal(read, file_path=name, _agent_state=state)

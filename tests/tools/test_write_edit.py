@@ -1,12 +1,15 @@
 """Write and Edit on real files."""
 
 import stat
+from pathlib import Path
 
 import pytest
 
+from agentsvc.agent.backend import FileStat
 from agentsvc.tools.edit import Edit
 from agentsvc.tools.read import Read
 from agentsvc.tools.write import Write
+from agentsvc.workspaces.local import LocalBackend
 from tests.tools.calls import refusal, run, text
 
 
@@ -61,6 +64,33 @@ async def test_a_file_that_changed_since_it_was_read_is_not_touched(workspace, b
 
     assert "has changed since it was read" in words
     assert (workspace / "a.txt").read_text() == "older"
+
+
+class Contested(LocalBackend):
+    """Somebody else writes every file just before it is written."""
+
+    async def write(self, path: str, data: bytes, *, expected: str | None = None, create: bool = True) -> FileStat:
+        Path(self.root, path).write_text("theirs")
+        return await super().write(path, data, expected=expected, create=create)
+
+
+@pytest.mark.parametrize("tool", [Write, Edit])
+async def test_who_writes_in_between_is_not_overwritten(workspace, state, read, tool):
+    (workspace / "a.txt").write_text("old")
+    await read("a.txt")
+    arguments = {"content": "new"} if tool is Write else {"old_string": "old", "new_string": "new"}
+
+    words = await refusal(tool(Contested(workspace)), file_path="a.txt", _agent_state=state, **arguments)
+
+    assert "changed by somebody else" in words
+    assert (workspace / "a.txt").read_text() == "theirs"
+
+
+async def test_a_file_that_appears_in_between_is_not_overwritten(workspace, state):
+    words = await refusal(Write(Contested(workspace)), file_path="a.txt", content="new", _agent_state=state)
+
+    assert "changed by somebody else" in words
+    assert (workspace / "a.txt").read_text() == "theirs"
 
 
 async def test_a_file_that_was_read_under_another_name_may_be_written(workspace, backend, state, read):
