@@ -205,6 +205,18 @@ async def test_a_refusal_for_length_is_answered_with_smaller_portions_once():
         await compress(state, found, CONFIG, Summariser(REFUSED), system_prompt="", context_size=1000, now=NOW)
 
 
+async def test_what_cannot_be_smaller_is_not_sent_again():
+    ask = Summariser(REFUSED)
+    state = AgentState(session_id="s1", context=[user(LONG)])
+    found = plan(state.context, state.reply_context, 900, CONFIG, context_size=1000)
+    assert found is not None
+
+    with pytest.raises(CompressionFailed):
+        await compress(state, found, CONFIG, ask, system_prompt="", context_size=1000, now=NOW)
+
+    assert len(ask.requests) == 3
+
+
 async def test_prompt_schema_and_template_are_the_agents_own():
     schema = {"type": "object", "properties": {"gist": {"type": "array"}}, "required": ["gist"]}
     config = ContextConfig(

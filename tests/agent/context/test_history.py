@@ -151,6 +151,13 @@ def test_the_same_id_in_two_rounds_becomes_two_ids():
     assert [block.output for block in message.content if isinstance(block, ToolResultBlock)] == ["one", "two"]
 
 
+def test_and_so_does_the_same_id_in_two_replies():
+    first, second = repair([bot(call("a"), result("a", "one")), bot(call("a"), result("a", "two"))])
+
+    assert kinds(first) == ["tool_call a", "tool_result a"]
+    assert kinds(second) == ["tool_call a-2", "tool_result a-2"]
+
+
 def test_the_result_of_a_repeated_call_is_not_given_to_the_one_that_was_given_up():
     first, _, second = repair([bot(call("a")), user("again"), bot(call("a"), result("a", "two"))])
 

@@ -34,7 +34,7 @@ def test_the_newest_stay_wherever_they_are():
 def test_a_second_time_changes_nothing_and_neither_do_few_images():
     limited = limit_images(HISTORY, 3)
 
-    for messages, most in ((limited, 3), (HISTORY, 7)):
+    for messages, most in ((limited, 3), (HISTORY, 7), (HISTORY, 20)):
         again = limit_images(messages, most)
         assert all(one is other for one, other in zip(again, messages, strict=True))
 
