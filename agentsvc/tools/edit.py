@@ -1,5 +1,6 @@
 """Edit: one piece of a file for another, byte by byte. What is not replaced stays as it is."""
 
+import asyncio
 from typing import Any
 
 from agentsvc.agent.backend import Changed, FileData
@@ -48,9 +49,10 @@ class Edit(WritingTool):
         data = found.replaced(new_string)
         written = await self.backend.write(file_path, data, expected=file.stat.stamp, create=False)
         remember(_agent_state, written)
+        changes = await asyncio.to_thread(diff, path, file.data, data)
         return ToolChunk(
             content=ToolChunk.text(f"Edited {path}: {found.count} replaced.").content,
-            metadata={"diff": diff(path, file.data, data), "file_path": written.path, "occurrences": found.count},
+            metadata={"diff": changes, "file_path": written.path, "occurrences": found.count},
         )
 
     async def _read(self, path: str, state: AgentState) -> FileData:

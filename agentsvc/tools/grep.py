@@ -24,7 +24,7 @@ _SCHEMA: dict[str, Any] = {
     "properties": {
         "pattern": {**PATH_SCHEMA, "description": "Regular expression"},
         "path": {**PATH_SCHEMA, "description": "File or directory; the workspace if left out"},
-        "output_mode": {"enum": ["content", "files_with_matches", "count"]},
+        "output_mode": {"type": "string", "enum": ["content", "files_with_matches", "count"]},
         "glob": {**_TEXT, "description": "Only files such as *.py"},
         "type": {**_TEXT, "description": "Only files of a kind such as py, js, rust"},
         "-A": {**_COUNT, "description": "Lines after a match"},

@@ -16,7 +16,8 @@ DANGEROUS_FILES = (
 DANGEROUS_DIRECTORIES = (".git", ".vscode", ".idea", ".ssh")
 
 SECRET_NAMES = (
-    *(".env", ".env.*", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".htpasswd"),
+    *(".env", ".env.*", ".env-*", ".env_*", ".envrc"),
+    *(".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".htpasswd"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore"),
     *("*.kdbx", "*.ppk", "*.keytab", ".git-credentials", ".vault-token", ".bash_history", ".zsh_history"),
     *(".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".kube"),

@@ -1,5 +1,6 @@
 """Write: a whole file."""
 
+import asyncio
 from typing import Any
 
 from agentsvc.agent.tool import ToolChunk
@@ -35,7 +36,8 @@ class Write(WritingTool):
         remember(_agent_state, written)
         path = self.shown(written.path)
         lines = len(content.splitlines())
+        changes = await asyncio.to_thread(diff, path, before, data)
         return ToolChunk(
             content=ToolChunk.text(f"{'Created' if there is None else 'Wrote'} {path} ({lines} lines).").content,
-            metadata={"diff": diff(path, before, data), "file_path": written.path, "occurrences": 1},
+            metadata={"diff": changes, "file_path": written.path, "occurrences": 1},
         )
