@@ -9,7 +9,7 @@ from agentsvc.bus.leases import Entry, Grant
 from agentsvc.domain.approvals import Approval, recorded
 from agentsvc.domain.events import ConfirmResult, ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId, new_id
-from agentsvc.domain.messages import ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import ToolCallBlock, ToolCallState, ToolResultBlock
 from agentsvc.domain.runs import Messages, RunRequest
 from agentsvc.domain.states import AgentState, ReplyContext
 from agentsvc.domain.times import later, now
@@ -37,7 +37,7 @@ def overdue(question: Approval) -> Approval:
 
 
 def call_of(question: Approval, arguments: str = '{"command":"make"}') -> ToolCallBlock:
-    state = "asking" if question.kind == "confirmation" else "submitted"
+    state: ToolCallState = "asking" if question.kind == "confirmation" else "submitted"
     return ToolCallBlock(id=question.id, name=question.tool_name, input=arguments, state=state)
 
 

@@ -4,17 +4,20 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from agentsvc.agent.answers import EXPIRY
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.expiry import Due
-from agentsvc.domain.answers import answer_to
-from agentsvc.domain.approvals import AnswerApproval, Approval, ApprovalRecord, recorded
+from agentsvc.domain.answers import already_answered, answer_to
+from agentsvc.domain.approvals import AnswerApproval, Approval, ApprovalRecord, approval_of, recorded
 from agentsvc.domain.chat import ChatOut
-from agentsvc.domain.errors import AgentServiceError
+from agentsvc.domain.errors import AgentServiceError, AlreadyAnswered, Conflict, Invalid, NotFound
 from agentsvc.domain.ids import AgentId, NewId, OwnerId, RunId, SessionId, derived, new_id
 from agentsvc.domain.messages import ToolCallBlock
 from agentsvc.domain.records import Page
 from agentsvc.domain.runs import RunRequest
+from agentsvc.domain.times import now
 from agentsvc.services.chat import Chat
 from agentsvc.storage.store import StorageBase
 
@@ -54,7 +57,7 @@ class Approvals:
     async def answer(self, owner: OwnerId, approval_id: str, given: AnswerApproval, new_id: NewId = new_id) -> ChatOut:
         """Answer as the user, as a message to the session would. The same new id is the same answer.
 
-        Raises Invalid for an answer of another kind, AlreadyAnswered when somebody was faster.
+        Raises Invalid for an answer of another kind, AlreadyAnswered when it is too late.
         """
         record = await self.get(owner, approval_id)
         return await self._answer(record, given, by=owner, run_id=RunId(new_id()))
@@ -89,8 +92,10 @@ class Approvals:
             given = await self._default(record)
             run_id = RunId(derived("expiry", record.session_id, record.id)())
             await self._answer(record, given, by=EXPIRY, run_id=run_id)
-        except AgentServiceError as error:  # answered or gone in the meantime
+        except (NotFound, Conflict) as error:  # gone or answered in the meantime
             log.info("session %s: approval %s is left as it is: %s", due.session_id, due.approval_id, error.detail)
+        except AgentServiceError:
+            log.exception("session %s: nobody can answer approval %s", due.session_id, due.approval_id)
         await self.bus.expiring.remove(due.owner, due.session_id, [due.approval_id])
 
     async def _answer(self, record: ApprovalRecord, given: AnswerApproval, *, by: str, run_id: RunId) -> ChatOut:
@@ -101,7 +106,16 @@ class Approvals:
             cause="confirm",
             run_id=run_id,
         )
-        return await self.chat.answer(request, answer_to(record, given), by=by, in_time=True)
+        answer = answer_to(record, given)
+        try:
+            return await self.chat.answer(request, answer, by=by, in_time=True)
+        except AlreadyAnswered:
+            raise
+        except (Conflict, Invalid):  # the session has lost its state, and with it the question
+            over = replace(approval_of(record), status="withdrawn", answered_at=now())
+            calls = {record.id: record.tool_call}
+            await self.project(record.user_id, record.agent_id, record.session_id, [over], calls)
+            raise already_answered(over) from None
 
     async def _default(self, record: ApprovalRecord) -> AnswerApproval:
         """As the agent is configured now; what is asked for the sake of safety is never approved without a person."""

@@ -11,7 +11,7 @@ from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.expiry import Due
 from agentsvc.domain.agents import ApprovalConfig, CreateAgent, UpdateAgent
 from agentsvc.domain.approvals import AnswerApproval, Approval
-from agentsvc.domain.errors import AlreadyAnswered, Conflict, Invalid, NotFound
+from agentsvc.domain.errors import AlreadyAnswered, Invalid, NotFound
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, SessionId, derived
 from agentsvc.domain.permissions import Reason
@@ -136,12 +136,19 @@ async def test_the_same_attempt_is_answered_the_same_also_when_its_answer_was_ap
     assert first == second == third
 
 
-async def test_a_record_that_the_session_knows_nothing_of_is_not_answered(approvals: Approvals, ask: Asking):
+@pytest.mark.parametrize("asked", [[], [approval("c2", reply_id="r2")], [approval("c2")]])
+async def test_a_question_that_the_session_knows_nothing_of_is_withdrawn(
+    approvals: Approvals, ask: Asking, asked: list[Approval]
+):
     await ask(approval())
-    await park(approvals.bus, ADA, ask.agent, ask.session)
+    await park(approvals.bus, ADA, ask.agent, ask.session, *asked)
 
-    with pytest.raises(Conflict, match="nothing in this session waits"):
+    with pytest.raises(AlreadyAnswered, match="withdrawn at"):
         await approvals.answer(ADA, "c1", YES)
+
+    assert (await approvals.get(ADA, "c1")).status == "withdrawn"
+    assert (await approvals.page(ADA, 10)).items == []
+    assert await ask.inbox() == []
 
 
 async def test_an_answer_of_another_kind_is_refused(approvals: Approvals, ask: Asking):
