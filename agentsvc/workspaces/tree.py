@@ -69,7 +69,7 @@ class Tree:
                 return act(self._parts(resolved), resolved)
             except OSError as error:
                 if error.errno != errno.ELOOP:
-                    error.filename, error.filename2 = resolved, None
+                    error.filename = resolved
                     raise
         raise loop_at(path)
 
