@@ -1,0 +1,35 @@
+"""The judge of shell commands: from text, backend and context to what the permission engine is told."""
+
+from agentsvc.agent.backend import BackendBase
+from agentsvc.domain.permissions import PermissionContext
+from agentsvc.tools.paths import PathJudge
+from agentsvc.tools.shell.examination import ShellExamination
+from agentsvc.tools.shell.parse import parse
+from agentsvc.tools.shell.plan import paths_of
+from agentsvc.tools.shell.survey import survey
+
+ENVIRONMENT = {
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "safe.bareRepository",
+    "GIT_CONFIG_VALUE_0": "explicit",
+    "GIT_CONFIG_KEY_1": "core.fsmonitor",
+    "GIT_CONFIG_VALUE_1": "false",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_PAGER": "cat",
+    "GIT_TERMINAL_PROMPT": "0",
+    "PAGER": "cat",
+}
+"""What commands must be run with, so that git takes no directory for a repository that only looks like one."""
+
+
+async def examine(
+    command: str, backend: BackendBase, context: PermissionContext, *, home: str | None = None
+) -> ShellExamination:
+    """Judge a command that bash runs in the root of the backend, without start-up files. Never raises for any text.
+
+    ``home`` is the home directory of what the backend runs, where it is known.
+    """
+    script = parse(command)
+    judge = await PathJudge.of(backend, context)
+    facts = await survey(paths_of(script), backend, judge, home)
+    return ShellExamination(script, context.mode, facts, backend.root)
