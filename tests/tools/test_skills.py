@@ -11,10 +11,10 @@ from agentsvc.agent.skills import Skill
 from agentsvc.agent.toolkit import Toolkit
 from agentsvc.domain.states import AgentState
 from agentsvc.tools.skills import BackendSkillLoader
-from tests.fakes.backends import DirectoryBackend
+from agentsvc.workspaces.local import LocalBackend
 
 
-class Counting(DirectoryBackend):
+class Counting(LocalBackend):
     """Remembers what was read."""
 
     def __init__(self, root: Path) -> None:
