@@ -4,24 +4,35 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from agentsvc.bus import keys
-from agentsvc.bus.notes import OVERDUE
 from agentsvc.domain.ids import OwnerId, SessionId
 from agentsvc.kv.client import Redis
+from agentsvc.kv.scripts import Script
+
+_DUE = Script("agentsvc.bus", "due")
+_DEALT = Script("agentsvc.bus", "dealt")
 
 log = logging.getLogger(__name__)
 
 
-class Due(Struct, frozen=True, array_like=True):
-    """An approval whose time is up."""
+class Expiry(Struct, frozen=True, array_like=True):
+    """An approval that waits only for a time."""
 
     owner: OwnerId
     session_id: SessionId
     approval_id: str
+
+
+class Due(NamedTuple):
+    """An approval whose time is up; ``at`` is that time as it is stored."""
+
+    expiry: Expiry
+    at: bytes
 
 
 class Expiring:
@@ -36,29 +47,35 @@ class Expiring:
         scored = [
             word
             for approval_id, at in until.items()
-            for word in (_milliseconds(at), _encode(Due(owner, session_id, approval_id)))
+            for word in (_milliseconds(at), _encode(Expiry(owner, session_id, approval_id)))
         ]
         if scored:
             await self._redis.run("ZADD", self._key(session_id), *scored)
 
     async def remove(self, owner: OwnerId, session_id: SessionId, approval_ids: Sequence[str]) -> None:
         """Forget approvals of a session that wait no longer."""
-        members = [_encode(Due(owner, session_id, approval_id)) for approval_id in approval_ids]
+        members = [_encode(Expiry(owner, session_id, approval_id)) for approval_id in approval_ids]
         if members:
             await self._redis.run("ZREM", self._key(session_id), *members)
 
     async def due(self, limit: int = 100) -> list[Due]:
-        """Those whose time is up by the clock of Redis, up to ``limit`` a shard; each stays until it is removed."""
+        """Those whose time is up by the clock of Redis, up to ``limit`` a shard; each stays until it is dealt with."""
         found: list[Due] = []
         for shard in range(self._shards):
             key = keys.expiring(shard)
-            for member in await self._redis.call(OVERDUE, (key,), (0, limit)):
+            scored = await self._redis.call(_DUE, (key,), (limit,))
+            for member, at in zip(scored[::2], scored[1::2], strict=True):
                 try:
-                    found.append(_decode(member))
+                    found.append(Due(_decode(member), at))
                 except msgspec.MsgspecError:
                     log.exception("unreadable entry of the expiring approvals dropped")
                     await self._redis.run("ZREM", key, member)
         return found
+
+    async def dealt_with(self, due: Due) -> None:
+        """Forget an approval, unless its call waits for something else by now, for another time."""
+        key = self._key(due.expiry.session_id)
+        await self._redis.call(_DEALT, (key,), (_encode(due.expiry), due.at))
 
     def _key(self, session_id: SessionId) -> str:
         return keys.expiring(keys.shard_of(session_id, self._shards))
@@ -69,4 +86,4 @@ def _milliseconds(at: str) -> int:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Due).decode
+_decode = msgspec.json.Decoder(Expiry).decode

@@ -4,7 +4,7 @@ from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
 
 NOTE = Script("agentsvc.bus", "note")
-OVERDUE = Script("agentsvc.bus", "overdue")
+_OVERDUE = Script("agentsvc.bus", "overdue")
 
 
 class Notes:
@@ -22,5 +22,5 @@ class Notes:
 
     async def overdue(self, seconds: float, limit: int = 100) -> list[bytes]:
         """Members that have waited longer than that, oldest first."""
-        members: list[bytes] = await self._redis.call(OVERDUE, (self._key,), (int(seconds * 1000), limit))
+        members: list[bytes] = await self._redis.call(_OVERDUE, (self._key,), (int(seconds * 1000), limit))
         return members

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.domain.messages import DataBlock, TextBlock, ToolCallBlock
@@ -34,7 +35,8 @@ class Approval(Struct, frozen=True, kw_only=True):
 class ApprovalRecord(Record, frozen=True, kw_only=True):
     """An approval where its owner finds it, with the call that it is about.
 
-    What the state of the session says is copied here: this never decides whether an answer counts.
+    What the state of the session says is copied here: this never decides whether an answer counts. A call that is
+    confirmed and then left to the client has one record, which says what it waits, or waited, for last.
     """
 
     session_id: SessionId
@@ -54,6 +56,11 @@ class ApprovalRecord(Record, frozen=True, kw_only=True):
     def pending(self) -> bool:
         return self.status == "pending"
 
+    @property
+    def stage(self) -> int:
+        """How far the call has come. This only grows, so that who comes late is known by it."""
+        return (2 if self.kind == "external_execution" else 0) + (0 if self.pending else 1)
+
 
 class AnswerApproval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``confirmed`` answers a confirmation; ``input`` are then edited arguments, as JSON text, and ``rules`` hold from
@@ -71,12 +78,11 @@ def recorded(
     owner: OwnerId, agent_id: AgentId, session_id: SessionId, approval: Approval, call: ToolCallBlock
 ) -> ApprovalRecord:
     """The record of an approval: the same whenever it is made."""
-    return ApprovalRecord(
+    record = ApprovalRecord(
         user_id=owner,
         id=approval.id,
         created_at=approval.asked_at,
         updated_at=approval.answered_at or approval.asked_at,
-        version=1 if approval.status == "pending" else 2,
         session_id=session_id,
         agent_id=agent_id,
         reply_id=approval.reply_id,
@@ -90,6 +96,7 @@ def recorded(
         answered_by=approval.answered_by,
         answered_at=approval.answered_at,
     )
+    return replace(record, version=record.stage + 1)
 
 
 def approval_of(record: ApprovalRecord) -> Approval:

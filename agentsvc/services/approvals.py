@@ -87,16 +87,17 @@ class Approvals:
 
     async def expire(self, due: Due) -> None:
         """Give the default answer, once, to an approval whose time is up, and forget that it was due."""
+        expiry = due.expiry
         try:
-            record = await self.get(due.owner, due.approval_id)
+            record = await self.get(expiry.owner, expiry.approval_id)
             given = await self._default(record)
-            run_id = RunId(derived("expiry", record.session_id, record.id)())
+            run_id = RunId(derived("expiry", record.session_id, record.id, record.kind)())
             await self._answer(record, given, by=EXPIRY, run_id=run_id)
-        except (NotFound, Conflict) as error:  # gone or answered in the meantime
-            log.info("session %s: approval %s is left as it is: %s", due.session_id, due.approval_id, error.detail)
+        except (NotFound, Conflict, Invalid) as error:  # gone or answered in the meantime
+            log.info("session %s: approval %s stays as it is: %s", expiry.session_id, expiry.approval_id, error.detail)
         except AgentServiceError:
-            log.exception("session %s: nobody can answer approval %s", due.session_id, due.approval_id)
-        await self.bus.expiring.remove(due.owner, due.session_id, [due.approval_id])
+            log.exception("session %s: nobody can answer approval %s", expiry.session_id, expiry.approval_id)
+        await self.bus.expiring.dealt_with(due)
 
     async def _answer(self, record: ApprovalRecord, given: AnswerApproval, *, by: str, run_id: RunId) -> ChatOut:
         request = RunRequest(
@@ -111,7 +112,11 @@ class Approvals:
             return await self.chat.answer(request, answer, by=by, in_time=True)
         except AlreadyAnswered:
             raise
-        except (Conflict, Invalid):  # the session has lost its state, and with it the question
+        except (Conflict, Invalid):
+            asked = await self.bus.questions.get(record.user_id, record.session_id, record.agent_id)
+            if any(each.id == record.id for each in asked):
+                raise
+            # The session has lost its state, and with it the question.
             over = replace(approval_of(record), status="withdrawn", answered_at=now())
             calls = {record.id: record.tool_call}
             await self.project(record.user_id, record.agent_id, record.session_id, [over], calls)

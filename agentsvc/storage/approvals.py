@@ -34,11 +34,12 @@ class ApprovalRecords(Collection[ApprovalRecord]):
     async def project(self, session_id: SessionId, records: Sequence[ApprovalRecord], keep: int = _KEPT) -> bool:
         """Keep these approvals of a session; False, and nothing is kept, when there is no such session.
 
-        One that was answered is final. Of all that were answered the last ``keep`` stay.
+        One that is there and at the same stage, or a later one, stays as it is. Of all that were answered the last
+        ``keep`` stay.
         """
-        words: list[str | bytes] = []
+        words: list[str | bytes | int] = []
         for record in records:
-            words += (encoded(record.id), "1" if record.pending else "0", encode_record(record))
+            words += (encoded(record.id), record.stage, encode_record(record))
         kept = await self._redis.call(
             _PROJECT,
             (self._session + encoded(session_id), *self._indexes(session_id)),

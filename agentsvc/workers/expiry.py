@@ -22,6 +22,6 @@ class Expiry:
     async def serve(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             for due in await self._bus.expiring.due():
-                log.info("session %s: nobody answered approval %s in time", due.session_id, due.approval_id)
+                log.info("session %s: nobody answered %s in time", due.expiry.session_id, due.expiry.approval_id)
                 await self._approvals.expire(due)
             await pause(stop, _EVERY)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from agentsvc.agent.answers import EXPIRY
 from agentsvc.bus.bus import RedisMessageBus
-from agentsvc.bus.expiry import Due
+from agentsvc.bus.expiry import Expiry
 from agentsvc.domain.agents import ApprovalConfig, CreateAgent, UpdateAgent
 from agentsvc.domain.approvals import AnswerApproval, Approval
 from agentsvc.domain.errors import AlreadyAnswered, Invalid, NotFound
@@ -176,7 +176,7 @@ async def test_a_projection_can_be_cut_off_and_repeated(
     due = await bus.expiring.due()
     await ask.tell(answered(overdue(approval())))
 
-    assert due == [Due(ADA, ask.session, "c1")]
+    assert [each.expiry for each in due] == [Expiry(ADA, ask.session, "c1")]
     assert await bus.expiring.due() == []
     assert (await approvals.get(ADA, "c1")).status == "approved"
 
@@ -221,6 +221,31 @@ async def test_a_result_that_nobody_delivers_is_an_error(approvals: Approvals, a
     assert "in time" in str(entry.execution_results[0].output)
 
 
+async def test_a_call_that_was_confirmed_by_default_gets_a_result_by_default(
+    approvals: Approvals, ask: Asking, bus: RedisMessageBus
+):
+    await ask(overdue(approval()))
+    (first,) = await bus.expiring.due()
+    await expire_all(approvals)
+
+    await ask(overdue(approval(kind="external_execution")))
+    await bus.expiring.dealt_with(first)  # whoever was late
+    await expire_all(approvals)
+
+    (entry,) = await ask.inbox()
+    assert isinstance(entry, ExternalExecutionResult)
+
+
+async def test_a_record_that_lags_behind_its_call_is_not_withdrawn(approvals: Approvals, ask: Asking):
+    await ask(approval())
+    await park(approvals.bus, ADA, ask.agent, ask.session, approval(kind="external_execution"))
+
+    with pytest.raises(Invalid):
+        await approvals.answer(ADA, "c1", YES)
+
+    assert (await approvals.get(ADA, "c1")).status == "pending"
+
+
 async def test_what_still_has_time_waits(approvals: Approvals, ask: Asking):
     await ask(approval(expires_at=later(now(), 60)), approval("c2"))
 
@@ -237,12 +262,12 @@ async def test_many_that_race_give_one_answer(approvals: Approvals, ask: Asking)
     assert len(await ask.inbox()) == 1
 
 
-@pytest.mark.parametrize("place", ["accept", "push", "remove"])
+@pytest.mark.parametrize("place", ["accept", "push", "dealt_with"])
 async def test_who_dies_on_the_way_is_replaced_and_there_is_one_answer(
     approvals: Approvals, ask: Asking, bus: RedisMessageBus, monkeypatch: pytest.MonkeyPatch, place: str
 ):
     await ask(overdue(approval()))
-    part: Any = {"accept": bus.inbox, "push": bus.queue, "remove": bus.expiring}[place]
+    part: Any = {"accept": bus.inbox, "push": bus.queue, "dealt_with": bus.expiring}[place]
 
     async def die(*_: object) -> None:
         raise ConnectionError

@@ -79,6 +79,25 @@ async def test_who_comes_late_with_an_older_state_changes_nothing(records: Recor
     assert await pending(records) == []
 
 
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_call_that_was_confirmed_may_wait_again_for_its_result(
+    records: Records, talk: SessionId, *, told: bool
+):
+    first, second = approval(), approval(kind="external_execution")
+    stages = [first, *([answered(first)] if told else []), second, answered(second, "executed")]
+    listed: list[list[str]] = []
+
+    for at, stage in enumerate(stages):
+        for late in stages[: at + 1] if at == len(stages) - 2 else (stage,):
+            await records.approvals.project(talk, [record_of(talk, late)])
+        listed.append(await pending(records, talk))
+        assert (await records.approvals.get("c1")).status == stage.status
+
+    assert listed == [["c1"], *([[]] if told else []), ["c1"], []]
+    assert await every(records) == await every(records, talk) == ["c1"]
+    assert (await records.approvals.get("c1")).version == 4
+
+
 async def test_nothing_is_kept_of_a_session_that_is_gone(records: Records, talk: SessionId, kv: Redis):
     await records.sessions.delete(talk)
 
