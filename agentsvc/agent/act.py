@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from agentsvc.agent.agent import Agent
+from agentsvc.agent.context.truncation import Truncator
 from agentsvc.agent.interruption import Interruption, was_cancelled
 from agentsvc.agent.results import ResultEvents
 from agentsvc.agent.tool import ToolChunk
@@ -79,8 +80,9 @@ class Acting:
             return self._tools.run(self._tools.prepare(tool_call) if changed else prepared, self._state)
 
         act = self._agent.around("on_acting", chunks)
+        limited = self._limited(cast("AsyncGenerator[ToolChunk]", act(tool_call=call)))
         try:
-            async with aclosing(cast("AsyncGenerator[ToolChunk]", act(tool_call=call))) as given:
+            async with aclosing(limited) as given:
                 async for chunk in given:
                     for event in self._results.deltas(call.id, chunk):
                         await queue.put(event)
@@ -93,6 +95,16 @@ class Acting:
             outcome = "error"
         await queue.put(self._results.end(call.id, outcome, metadata))
         await queue.put(None)
+
+    async def _limited(self, chunks: AsyncGenerator[ToolChunk]) -> AsyncGenerator[ToolChunk]:
+        """The chunks, as far as a result may be shown; the rest is kept elsewhere."""
+        truncator = Truncator(self._agent.context_config.tool_result_limit)
+        async with aclosing(chunks) as given:
+            async for chunk in given:
+                yield truncator.feed(chunk)
+        end = await truncator.finish(self._agent.offload)
+        if end is not None:
+            yield end
 
 
 _GRAVITY: Mapping[ToolResultState, int] = {"running": 0, "success": 1, "denied": 2, "interrupted": 3, "error": 4}

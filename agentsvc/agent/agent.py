@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentsvc.agent.context.offload import Offload
 from agentsvc.agent.model import ChatModelBase, ModelDelta
 from agentsvc.agent.permissions import Decision
 from agentsvc.agent.tool import ToolBase, ToolChunk
 from agentsvc.agent.toolkit import Toolkit
 from agentsvc.agent.tools import Tools
-from agentsvc.domain.agents import ApprovalConfig, ReActConfig
+from agentsvc.domain.agents import ApprovalConfig, ContextConfig, InjectionConfig, ReActConfig
 from agentsvc.domain.events import Event
 from agentsvc.domain.permissions import PermissionContext
+from agentsvc.domain.states import AgentState
 
 Handler = Callable[..., Any]
 
@@ -52,6 +54,14 @@ class AgentMiddleware:
         """Around one run of one tool (``tool_call``): an async generator of what the tool gives."""
         raise NotImplementedError
 
+    def on_compress_context(
+        self, agent: "Agent", input_kwargs: dict[str, Any], next_handler: Handler
+    ) -> Awaitable[AgentState]:
+        """Around the compression of a conversation that has become too long (``context_config``): gives the state with
+        a shorter context.
+        """
+        raise NotImplementedError
+
     def on_system_prompt(self, agent: "Agent", current_prompt: str) -> Awaitable[str]:
         """The system prompt of the next model call, made of the current one."""
         raise NotImplementedError
@@ -66,7 +76,7 @@ class Agent:
     """``fallback`` answers when ``model`` cannot be reached; nothing of a conversation is kept here.
 
     ``instructions`` say what the workspace is like. ``permissions`` are rules and directories that hold beside those of
-    the state.
+    the state. ``offload`` keeps what is too long to be shown.
     """
 
     name: str
@@ -77,6 +87,9 @@ class Agent:
     middlewares: Sequence[AgentMiddleware] = ()
     config: ReActConfig = ReActConfig()  # noqa: RUF009 - frozen
     instructions: str = ""
+    offload: Offload | None = None
+    context_config: ContextConfig = ContextConfig()  # noqa: RUF009 - frozen
+    injection_config: InjectionConfig = field(default_factory=lambda: InjectionConfig(inject_runtime_state=False))
     permissions: PermissionContext = PermissionContext()  # noqa: RUF009 - frozen
     approval_config: ApprovalConfig = ApprovalConfig()  # noqa: RUF009 - frozen
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from agentsvc.agent import openings
 from agentsvc.agent.agent import Agent
 from agentsvc.agent.answers import Answer, withdrawn
+from agentsvc.agent.conversation import Conversation
 from agentsvc.agent.endings import classify, unfinished
 from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.journal import Journal
@@ -56,8 +57,8 @@ class Reply:
         self._clock = clock
         if not standing.resumed:
             state.reply_context = ReplyContext(structured_schema=structured_schema)
-        self._before = state.context[:-1] if standing.resumed else state.context
-        self._earlier = self._before
+        before = state.context[:-1] if standing.resumed else state.context
+        self._conversation = Conversation(standing, interruption, before, lambda: self.state)
         self._round = state.reply_context.cur_iter
         self._told = state.tasks_context, state.permission_context
         self._begun = False
@@ -77,19 +78,29 @@ class Reply:
     @property
     def state(self) -> AgentState:
         """What the agent remembers as of now; the reply stands last in the context."""
-        open_reply = replace(self._state.reply_context, reply_id=self.id, cur_iter=self._round)
         return replace(
             self._state,
-            context=[*self._earlier, self.message],
-            reply_context=ReplyContext() if self._done else open_reply,
+            context=[*self._conversation.earlier, *self._remembered()],
+            reply_context=ReplyContext() if self._done else self._open_reply(),
         )
+
+    def _open_reply(self) -> ReplyContext:
+        return replace(self._state.reply_context, reply_id=self.id, cur_iter=self._round)
+
+    def _remembered(self) -> list[Msg]:
+        """The reply; once it has ended, without what is in the summary."""
+        message, summarised = self.message, self._state.reply_context.summarised
+        if not self._done or not summarised:
+            return [message]
+        return [replace(message, content=message.content[summarised:])] if message.content[summarised:] else []
 
     async def events(self, inputs: Sequence[Msg] = (), answer: Answer | None = None) -> AsyncGenerator[ev.Event]:
         """What happens, from ``REPLY_START``, the ``answer`` to a question, or where an earlier worker stopped, to
         ``REPLY_END`` or to where the reply is ``parked``: then it waits for an answer.
         """
         reply = self._agent.around("on_reply", self._reply)
-        self._earlier = [*self._before, *inputs]
+        self._before = self._conversation.earlier
+        self._conversation.earlier = [*self._before, *inputs]
         failure = RuntimeError("a middleware ended the reply without REPLY_END")
         try:
             async with aclosing(cast("AsyncGenerator[ev.Event]", reply(inputs=inputs, answer=answer))) as events:
@@ -111,7 +122,7 @@ class Reply:
         return event
 
     async def _reply(self, *, inputs: Sequence[Msg], answer: Answer | None) -> AsyncGenerator[ev.Event]:
-        self._earlier = [*self._before, *inputs]
+        self._conversation.earlier = [*self._before, *inputs]
         for event in await self._opening(answer):
             yield event
         self._journal.record()
@@ -170,15 +181,20 @@ class Reply:
     async def _reason(self) -> AsyncGenerator[ev.Event]:
         with self._interruption:
             tools = await self._tools()
-        reasoning = Reasoning(self._agent, tools, self.id, self._interruption, self._clock)
+        async with aclosing(self._conversation.prepare(tools)) as events:
+            async for event in events:
+                yield event
+        reasoning = Reasoning(self._agent, self.id, self._interruption, self._clock)
 
         def ask(*, tool_choice: ToolChoice) -> AsyncGenerator[ev.Event]:
-            return reasoning.events([*self._earlier, *self._so_far()], tool_choice)
+            return reasoning.events(self._conversation.request(tools, tool_choice))
 
         answer = self._agent.around("on_reasoning", ask)(tool_choice=self._choice())
         async with aclosing(cast("AsyncGenerator[ev.Event]", answer)) as events:
             async for event in events:
                 yield event
+                if isinstance(event, ev.ModelCallEnd):
+                    self._conversation.counted(event)
         if reasoning.finish is not None and reasoning.finish.reason == "length":
             for event in self._standing.close(self._standing.open_calls, _CUT, "error"):
                 yield event
@@ -211,9 +227,6 @@ class Reply:
 
     # -- what stands
 
-    def _so_far(self) -> list[Msg]:
-        return [self.message] if self.message.content else []
-
     def _progress(self) -> tuple[int, int]:
         return self._round, len(self.message.content)
 
@@ -231,7 +244,7 @@ class Reply:
     async def _opening(self, answer: Answer | None) -> list[ev.Event]:
         standing = self._standing
         if answer is not None:
-            return [*openings.answer(standing, answer), *self._changes()]
+            return [*await openings.answer(standing, answer), *self._changes()]
         if standing.resumed and self._interruption.requested and not ready(standing.open_calls):
             return []  # a parked reply is closed, not taken over
         first = openings.begin(standing)

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from agentsvc.agent.answers import Answer, answered, fitting, rules_of
+from agentsvc.agent.context.truncation import truncate
 from agentsvc.agent.permissions import with_rules
 from agentsvc.agent.results import as_chunk
 from agentsvc.agent.standing import Standing
@@ -38,7 +39,7 @@ def take_over(standing: Standing, tools: Tools) -> list[ev.Event]:
     return standing.close(once_only, _UNKNOWN)
 
 
-def answer(standing: Standing, given: Answer) -> list[ev.Event]:
+async def answer(standing: Standing, given: Answer) -> list[ev.Event]:
     """The answer, as far as it fits open questions, and the results that come of it at once."""
     fit = fitting(standing.message, given)
     if fit is None:
@@ -52,7 +53,9 @@ def answer(standing: Standing, given: Answer) -> list[ev.Event]:
             refused = [each.tool_call for each in results if not each.confirmed]
             return [told, *standing.close(refused, _REFUSED, "denied")]
         case ev.ExternalExecutionResult(execution_results=results):
-            return [told, *(event for each in results for event in _given(standing, each))]
+            limit, offload = standing.agent.context_config.tool_result_limit, standing.agent.offload
+            shown = [await truncate(each, limit, offload) for each in results]
+            return [told, *(event for each in shown for event in _given(standing, each))]
 
 
 def _given(standing: Standing, result: ToolResultBlock) -> list[ev.Event]:

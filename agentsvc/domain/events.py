@@ -185,6 +185,8 @@ class Custom(EventBase, frozen=True, kw_only=True, tag="CUSTOM"):
     messages are the end of the transcript, in place of the events that are gone.
     ``reply_resumed {reply_id, content, usage}`` is in the log: another worker goes on with the reply, which now holds
     this. ``state_updated {tasks_context, permission_context}``: what these are now.
+    ``context_compressed {reply_id, tokens, tokens_left}``: older messages are in a summary from here on.
+    ``context_compression_failed {reply_id, reason, tokens}``: they are not, and nothing was lost.
     """
 
     name: str
@@ -230,6 +232,8 @@ Event = (
 
 REPLY_RESUMED = "reply_resumed"
 STATE_UPDATED = "state_updated"
+COMPRESSED = "context_compressed"
+COMPRESSION_FAILED = "context_compression_failed"
 STREAM_RESUMED = "stream_resumed"
 STREAM_GAP = "stream_gap"
 
