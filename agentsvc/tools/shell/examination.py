@@ -130,5 +130,5 @@ def _harmless_to_edit(place: Place) -> bool:
 
 def _mentions(text: str, name: str) -> bool:
     """Whether the program is named, however it is quoted."""
-    bare = text.translate({ord(char): None for char in "'\"\\\n"})
+    bare = text.replace("\\\n", "").translate({ord(char): None for char in "'\"\\"})
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", bare) is not None

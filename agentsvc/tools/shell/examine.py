@@ -2,7 +2,7 @@
 
 from agentsvc.agent.backend import BackendBase
 from agentsvc.domain.permissions import PermissionContext
-from agentsvc.tools.paths import PathJudge
+from agentsvc.tools.paths import PathJudge, Sensitivity
 from agentsvc.tools.shell.examination import ShellExamination
 from agentsvc.tools.shell.parse import parse
 from agentsvc.tools.shell.plan import paths_of
@@ -23,13 +23,18 @@ ENVIRONMENT = {
 
 
 async def examine(
-    command: str, backend: BackendBase, context: PermissionContext, *, home: str | None = None
+    command: str,
+    backend: BackendBase,
+    context: PermissionContext,
+    sensitivity: Sensitivity | None = None,
+    *,
+    home: str | None = None,
 ) -> ShellExamination:
     """Judge a command that bash runs in the root of the backend, without start-up files. Never raises for any text.
 
     ``home`` is the home directory of what the backend runs, where it is known.
     """
     script = parse(command)
-    judge = await PathJudge.of(backend, context)
+    judge = await PathJudge.of(backend, context, sensitivity)
     facts = await survey(paths_of(script), backend, judge, home)
     return ShellExamination(script, context.mode, facts, backend.root)

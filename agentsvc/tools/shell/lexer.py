@@ -1,6 +1,6 @@
 """A strict reading of the harmless part of shell grammar: words, quotes, pipelines, lists and file redirects.
 
-Whatever is outside of it gives no reading at all.
+Whatever is outside of it, or differs between shells, gives no reading at all.
 Source of the rules: POSIX.1-2024, Shell Command Language, 2.2 (quoting) and 2.3 (tokens).
 """
 
@@ -18,15 +18,14 @@ _TOKEN = re.compile(
     r"""
       (?P<blank>[ \t]+)
     | (?P<operator>&&|\|\||;(?!;)|\|(?![|&])|\n[ \t\n]*)
-    | (?P<joined>[0-9]*>&[12](?=[\s;|]|$))
-    | (?P<redirect>(?:[0-9]*|&)>>?(?![>&(|])|[0-9]*<(?![<>&(]))
-    | (?P<word>(?!\#)(?:[^\s|&;<>()$`"'\\]|'[^']*'|"(?:[^"\\$`]|\\[^\n])*"|\\[^\n])+)
+    | (?P<joined>[0-9]?>&[12](?=[\s;|]|$))
+    | (?P<redirect>(?:[0-9]?|&)>>?(?![>&(|])|[0-9]?<(?![<>&(]))
+    | (?P<word>(?!\#|[0-9]{2,}[<>])(?:[^\s|&;<>()$`"'\\]|'[^']*'|"(?:[^"\\$`]|\\[^\n])*"|\\[^\n])+)
     """,
     re.VERBOSE,
 )
 _IN_DOUBLE_QUOTES = re.compile(r'\\(["\\$`])')
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\[.*\])?\+?=")
-_BRACES = re.compile(r"\{.*(,|\.\.).*\}", re.DOTALL)
 _TILDE = re.compile(r"(^|[=:])~")
 _RESERVED = words("! { } [[ ]] case coproc do done elif else esac fi for function if in select then time until while")
 _PATTERN = frozenset("*?[")
@@ -116,7 +115,8 @@ def _word(quoted: str) -> Word | None:
         text += plain + literal
         bare += plain or "\0"
     pattern = not _PATTERN.isdisjoint(bare)
-    if _BRACES.search(bare) or (pattern and hidden):
+    _, braced, rest = bare.partition("{")
+    if (braced and ("," in rest or ".." in rest)) or (pattern and hidden):
         return None
     return Word(text, pattern=pattern, home=_TILDE.search(bare) is not None)
 

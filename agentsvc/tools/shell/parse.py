@@ -12,6 +12,10 @@ MAX_LENGTH = 10_000
 MAX_COMMANDS = 50
 MAX_WORDS = 1_000
 
+# The time that a tree takes grows with the square of these.
+MAX_COSTLY = 300
+_COSTLY = ("|", "=(", "<<")
+
 _CONTINUED = re.compile(r"\\\r?\n")
 
 
@@ -19,6 +23,8 @@ def parse(text: str) -> Script:
     """Never raises. What is not understood has doubts; its commands are then as many as could be found."""
     if len(text) > MAX_LENGTH:
         return Script(text=text, doubts=(REASONS["too_long"],))
+    if sum(map(text.count, _COSTLY)) > MAX_COSTLY:
+        return Script(text=text, doubts=(REASONS["too_complex"],))
     strict = lexer.read(text) if not unprintable(text) else None
     reading = tree.read(text)
     agreed = strict is not None and _texts(strict) == _texts(reading.commands) and _targets_agree(strict, reading)

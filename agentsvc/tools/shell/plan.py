@@ -84,17 +84,21 @@ def _join(place: str, path: str) -> str:
 
 
 def _after(steps: Sequence[Step], places: _Places) -> _Places:
-    """Where the shell is after a pipeline that succeeded; in a longer one ``cd`` moves only its own part."""
-    if len(steps) > 1 or steps[0].command.program.text != "cd" or not places:
+    """Where the shell may be after a pipeline that succeeded. Shells differ in whether ``cd`` inside of one counts."""
+    changes = [step for step in steps if step.command.program.text == "cd" and step.effect.kind != "anything"]
+    if not changes or len(places) > MAX_PLACES:
         return places
-    if len(places) > MAX_PLACES or steps[0].effect.kind == "anything":
-        return places
-    target = next((word for word in steps[0].command.arguments if word.text != "--"), None)
-    if target is None:
-        return places
-    reached = {_join(place, target.text if target.home else _literal(target.text)) for place in places}
-    # The shell first takes ".." off the name of a directory, then, if there is none, follows links as programs do.
-    return frozenset(reached | {posixpath.normpath(place) for place in reached if ".." in place})
+    reached = {place for step in changes for place in _reached(step, places)}
+    return frozenset(reached) if len(steps) == 1 else places | reached
+
+
+def _reached(change: Step, places: _Places) -> Iterator[str]:
+    target = next(word for word in change.command.arguments if word.text != "--")
+    for place in places:
+        reached = _join(place, target.text if target.home else _literal(target.text))
+        yield reached
+        # The shell takes ".." off the name of a directory, and where that leads nowhere follows links as programs do.
+        yield posixpath.normpath(reached) if ".." in reached else reached
 
 
 def _literal(path: str) -> str:
