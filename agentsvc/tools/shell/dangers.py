@@ -13,7 +13,7 @@ _DESTROYERS = words(
     "mkfs fdisk sfdisk cfdisk parted wipefs shred blkdiscard mkswap shutdown reboot halt poweroff init telinit"
 )
 _BROAD = re.compile(r"(?:/+|~|~/+|\.|\.\.|\./+|(?:\.\./*)+|/+[^/]+/*|~/[^/]+/*|(?:.*/)?\.?\*)")
-_EVERYBODY = re.compile(r"0?[0-7]?77[67]|[ugoa]*o[ugoa]*\+\w*w\w*|a\+\w*w\w*")
+_EVERYBODY = re.compile(r"0?[0-7]?77[67]|[ugoa]{0,3}[oa][ugoa]{0,3}\+[rxst]{0,4}w[rwxst]{0,4}")
 _FETCHERS = words("curl wget fetch http https aria2c nc ncat")
 _DEVICE = re.compile(r"/dev/(?!null$|stdout$|stderr$|tty$|fd/)")
 
@@ -59,9 +59,9 @@ def _destructive(command: SimpleCommand) -> bool:
 
 
 def _recursive(texts: Sequence[str]) -> bool:
-    return any(
-        re.fullmatch(r"-[a-zA-Z]*[rR][a-zA-Z]*", text) or (len(text) > 3 and "--recursive".startswith(text))
-        for text in texts
+    clusters = (text[1:] for text in texts if text.startswith("-") and not text.startswith("--"))
+    return any("r" in letters.lower() and letters.isalpha() for letters in clusters) or any(
+        len(text) > 3 and "--recursive".startswith(text) for text in texts
     )
 
 

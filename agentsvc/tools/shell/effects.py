@@ -12,8 +12,9 @@ from agentsvc.tools.shell.programs.edits import MOVING, TARGET_OPTIONS
 from agentsvc.tools.shell.programs.spec import Family, Operands, Program
 from agentsvc.tools.shell.programs.table import EDITORS, READERS
 from agentsvc.tools.shell.script import PathUse, Redirect, Role, SimpleCommand, Word
+from agentsvc.tools.shell.vocabulary import words
 
-NOWHERE = "/dev/null"
+NOWHERE = words("/dev/null /dev/stdout /dev/stderr")
 
 # The shell itself makes a connection of such a redirect.
 _NETWORK = re.compile(r"/dev/(?:tcp|udp)/")
@@ -43,7 +44,7 @@ def effect_of(command: SimpleCommand) -> Effect:
 def redirect_uses(redirect: Redirect) -> Iterator[PathUse]:
     """A redirect to a place that is only known when the script runs tells nothing."""
     target = redirect.target
-    if target.text != NOWHERE and target.exact:
+    if target.text not in NOWHERE and target.exact:
         yield PathUse(target.text, redirect.role, target.pattern)
 
 
@@ -72,20 +73,20 @@ def _editing(command: SimpleCommand) -> Effect | None:
     return Effect("edits", uses, moves=command.program.text in MOVING)
 
 
-def _subcommand(family: Family, words: Sequence[Word]) -> tuple[Program, Sequence[Word]]:
+def _subcommand(family: Family, given: Sequence[Word]) -> tuple[Program, Sequence[Word]]:
     """The longest subcommand that the words begin with, and what follows it."""
-    while words and words[0].text in family.before:
-        words = words[1:]
+    while given and given[0].text in family.before:
+        given = given[1:]
     for length in (2, 1):
-        program = family.subcommands.get(" ".join(word.text for word in words[:length]))
-        if program is not None and len(words) >= length:
-            return program, words[length:]
+        program = family.subcommands.get(" ".join(word.text for word in given[:length]))
+        if program is not None and len(given) >= length:
+            return program, given[length:]
     raise Unknown
 
 
-def _uses(program: Program, words: Sequence[Word]) -> tuple[PathUse, ...]:
+def _uses(program: Program, given: Sequence[Word]) -> tuple[PathUse, ...]:
     """Raises Unknown when this is not one of the uses that are written down."""
-    arguments = options.read(program, words)
+    arguments = options.read(program, given)
     if program.required and not arguments.has(program.required):
         raise Unknown
     operands = program.operands

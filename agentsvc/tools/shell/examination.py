@@ -80,7 +80,10 @@ class ShellExamination(Examination):
         steps = self._steps or ()
         last = max((index for index, step in enumerate(steps) if step.uses), default=0)
         return all(
-            self._only_reads(step) or (self._edits_inside(step) and (not step.effect.moves or index == last))
+            self._only_reads(step)
+            or (
+                self._edits_inside(step) and (not step.effect.moves or (index == last and step.command.operator != "|"))
+            )
             for index, step in enumerate(steps)
         )
 

@@ -14,9 +14,10 @@ from agentsvc.tools.shell.script import PathUse, Role
 
 MAX_MATCHES = 200
 
-# What these lead to depends on the process that follows them.
-_OF_A_PROCESS = re.compile(
+# What these lead to depends on the process that follows them, or is what all files lie on.
+_UNCANNY = re.compile(
     r"(?:^|/)proc/[^/]+/(?:task/[^/]+/)?(?:environ|root|cwd|fd|exe|mem|maps|map_files|cmdline)(?:/|$)"
+    r"|^/dev/(?!(?:null|zero|full|random|urandom|stdin|stdout|stderr|tty)$|shm/)."
 )
 _MAGIC = frozenset("*?[")
 
@@ -41,7 +42,7 @@ async def survey(uses: Sequence[PathUse], backend: BackendBase, judge: PathJudge
 
 async def _place(path: str, judge: PathJudge) -> Place:
     place = await judge.place(path)
-    return replace(place, secret=True) if _OF_A_PROCESS.search(place.named) else place
+    return replace(place, secret=True) if _UNCANNY.search(place.named) or _UNCANNY.search(place.real) else place
 
 
 async def _secrets(directory: str, role: Role, backend: BackendBase, judge: PathJudge) -> list[Place]:

@@ -17,6 +17,9 @@ WRAPPERS = PRIVILEGED | words(
     " watch strace ltrace parallel flock chrt taskset script coproc find fd systemd-run catchsegv valgrind gdb entr"
     " caffeinate unbuffer then do else ! {"
 )
+_SEARCHERS = words("find fd")
+_STARTING = words("-exec -execdir -ok -okdir -x -X --exec --exec-batch")
+_LOOKING_UP = (("command", "-v"), ("command", "-V"))
 SHELLS = words("sh bash dash zsh ksh fish ash csh tcsh eval source . trap")
 INTERPRETERS = SHELLS | words(
     "python python2 python3 perl ruby node deno bun php lua tclsh osascript awk gawk mawk pwsh psql sqlite3 mysql"
@@ -51,6 +54,9 @@ def _expand(script: Script, depth: int) -> Iterator[SimpleCommand]:
 
 def _inner(command: SimpleCommand) -> Iterator[SimpleCommand]:
     """Every end of the words of a wrapper may be a command: its own options need not be known."""
-    if command.name in WRAPPERS:
-        for position, word in enumerate(command.arguments[:MAX_OPTIONS]):
+    if command.name not in WRAPPERS or command.texts[:2] in _LOOKING_UP:
+        return
+    searching = command.name in _SEARCHERS
+    for position, word in enumerate(command.arguments[:MAX_OPTIONS]):
+        if not searching or command.texts[position] in _STARTING:
             yield SimpleCommand(word, command.arguments[position + 1 :])

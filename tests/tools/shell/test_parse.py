@@ -147,6 +147,15 @@ def test_commands_are_found_inside_constructs(command, expected):
         "git " + "-c " * 3000,
         "jq '" + "env " * 2000 + "'",
         "rm " + "-" * 9000,
+        "rm -" + "r" * 9000 + "9",
+        "chmod " + "o" * 9000,
+        "sed '" + "   p;" * 1500 + "x'",
+        "sed 's/" + "[^a]" * 2000 + "/'",
+        "sed '" + "1   ,   2   !   p   ;   " * 400 + "x'",
+        "awk '{print " + "$1   " * 1500 + "x}'",
+        "awk '" + "   " * 3000 + "x'",
+        "printf '" + "%" * 9001 + "'",
+        "ps -o " + "pid" * 3000 + "x",
     ],
 )
 def test_hostile_input_is_judged_in_bounded_time(command):

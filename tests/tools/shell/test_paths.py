@@ -132,6 +132,7 @@ async def test_edits_inside_are_allowed_where_edits_are_accepted(backend, comman
         "mv wd/a ..",
         "mv link wd/b",
         "mv wd wd2 && touch wd2/x",
+        "touch wd2/x | mv wd wd2",
         "cp -r wd wd2 && cat wd2/x",
         "rm -r wd",
         "rm -rf wd",

@@ -1,7 +1,8 @@
 """Tools of development: what they show without running anything of the project."""
 
 from agentsvc.tools.shell.programs.git import GIT
-from agentsvc.tools.shell.programs.spec import NOTHING, Family, Operands, Program, program
+from agentsvc.tools.shell.programs.spec import ANYTHING, NOTHING, Family, Operands, Program, program
+from agentsvc.tools.shell.programs.texts import JQ
 from agentsvc.tools.shell.vocabulary import words
 
 _PLAIN_NAMES = Operands(role=None, data=r"[A-Za-z0-9@][A-Za-z0-9@_.-]*")
@@ -12,31 +13,37 @@ _KINDS = (
     "|pvc|pv|hpa|replicasets?|rs|statefulsets?|sts|daemonsets?|ds"
 )
 _KUBECTL_VALUES = {"-n": r"[\w.-]+", "--namespace": r"[\w.-]+", "-l": r"[\w.=,/-]+", "--selector": r"[\w.=,/-]+"}
-_GH_VALUES = (
-    "-L --limit -s --state -l --label -a --assignee -A --author -S --search --json -q --jq -R --repo -B --base -H"
-    " --head"
-)
+_GH_VALUES = {
+    **dict.fromkeys(words("-L --limit -s --state -l --label -a --assignee -A --author -S --search --json"), ANYTHING),
+    **dict.fromkeys(words("-B --base -H --head"), ANYTHING),
+    **dict.fromkeys(("-q", "--jq"), JQ),
+    # No host in front: it would be given a token.
+    **dict.fromkeys(("-R", "--repo"), r"[\w.-]+/[\w.-]+"),
+}
 _GH_LIST = program("", NOTHING, values=_GH_VALUES)
-_GH_VIEW = program(
-    "-c --comments", Operands(role=None, data=r"[\w#/.:-]+", maximum=1), values="--json -q --jq -R --repo"
-)
+_GH_VIEW = program("-c --comments", Operands(role=None, data=r"#?[\w-]+", maximum=1), values=_GH_VALUES)
+_GH_ONE = program("--name-only --patch", _NUMBER, values=_GH_VALUES)
 _PACKAGES = program(
     "-a -g -l --all --global --long --json --parseable --prod --dev --production --omit=dev",
     _PLAIN_NAMES,
     values={"--depth": "[0-9]+"},
 )
-_ONLY_VERSION = Family(
-    subcommands={each: program("", NOTHING) for each in ("--version", "-V", "-v", "-version", "version")}
-)
 # Not here: tools that a file of the project can point to another binary, such as rustc, cargo, go and yarn.
 _VERSIONED = words(
-    "bash node python python3 pip3 gcc g++ clang cc cmake ruby perl curl wget java"
-    " javac make uv uvx poetry ruff mypy npx"
-    " redis-server psql sqlite3 terraform helm"
+    "bash node python python3 pip3 gcc g++ clang cc cmake ruby perl curl wget java javac make uv uvx ruff mypy npx"
+    " redis-server psql sqlite3"
 )
+# Told apart, since with other programs these run what is piped in: bash -v, python -v.
+_VERSION_FLAGS = {"node": "-v", "python": "-V", "python3": "-V", "java": "-version", "javac": "-version", "perl": "-v"}
+
+
+def _version(name: str) -> Family:
+    flags = ("--version", _VERSION_FLAGS.get(name, "--version"))
+    return Family(subcommands=dict.fromkeys(flags, program("", NOTHING)))
+
 
 PROGRAMS: dict[str, Program | Family] = {
-    **dict.fromkeys(_VERSIONED, _ONLY_VERSION),
+    **{name: _version(name) for name in _VERSIONED},
     "git": GIT,
     "npm": Family(
         subcommands={
@@ -50,7 +57,7 @@ PROGRAMS: dict[str, Program | Family] = {
     ),
     "pip": Family(
         subcommands={
-            "list": program("-l --local --user --outdated -o --not-required", NOTHING, values={"--format": "[a-z]+"}),
+            "list": program("-l --local --user --not-required", NOTHING, values={"--format": "[a-z]+"}),
             "show": program("-f -v --files --verbose", _PLAIN_NAMES),
             "freeze": program("-l --local --user --all", NOTHING),
             "check": program("", NOTHING),
@@ -74,8 +81,6 @@ PROGRAMS: dict[str, Program | Family] = {
             "volume ls": program("-q", NOTHING),
             "image ls": program("-a -q", _NAMES),
             "container ls": program("-a -q", NOTHING),
-            "compose ps": program("-a -q --all --services", _PLAIN_NAMES),
-            "compose logs": program("-f -t --follow --timestamps --no-color", _PLAIN_NAMES, values="-n --tail --since"),
             "--version": program("", NOTHING),
         }
     ),
@@ -87,11 +92,11 @@ PROGRAMS: dict[str, Program | Family] = {
             "issue status": _GH_LIST,
             "pr list": _GH_LIST,
             "pr view": _GH_VIEW,
-            "pr diff": program("--name-only --patch", _NUMBER, values="-R --repo --color"),
-            "pr checks": program("", _NUMBER, values="-R --repo"),
+            "pr diff": _GH_ONE,
+            "pr checks": _GH_ONE,
             "pr status": _GH_LIST,
-            "run list": program("", NOTHING, values=_GH_VALUES + " -b --branch -w --workflow"),
-            "run view": program("--log --log-failed -v --verbose", _NUMBER, values="-R --repo -j --job --json -q --jq"),
+            "run list": _GH_LIST,
+            "run view": program("--log --log-failed -v --verbose", _NUMBER, values=_GH_VALUES),
             "release list": _GH_LIST,
             "workflow list": _GH_LIST,
             "status": program("", NOTHING),

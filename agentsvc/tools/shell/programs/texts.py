@@ -2,17 +2,17 @@
 
 from agentsvc.tools.shell.programs.spec import DATA, Operands, Program, program
 
+# These are matched against hostile text: at every place there is at most one way to go on.
+_GAP = " {0,3}"
 _ADDRESS = r"(?:[0-9]+|\$|/(?:[^/\\\n\[]|\\[^\n])+/)"
-_FOUND = r"(?:[^{0}\\\n\[]|\\[^\n]|\[\^?[^\]\[\\{0}\n]+\])*"
+_RANGE = rf"(?:{_ADDRESS}(?:{_GAP},{_GAP}(?:{_ADDRESS}|[+~][0-9]+)|~[0-9]+)?{_GAP})?(?:!{_GAP})?"
+_FOUND = r"(?:[^{0}\\\n\[]|\\[^\n]|\[\^?[^\]\[\\{0}\n^][^\]\[\\{0}\n]*\])*"
 _PUT = r"(?:[^{0}\\\n]|\\[^\n])*"
 _SUBSTITUTIONS = "|".join(
     rf"s{mark}{_FOUND.format(mark)}{mark}{_PUT.format(mark)}{mark}[gpI0-9]*" for mark in ("/", r"\|", "#", ",", "@")
 )
-_GAP = " {0,3}"
-SED = (
-    rf"{_GAP}(?:(?:{_ADDRESS}(?:{_GAP},{_GAP}(?:{_ADDRESS}|[+~][0-9]+))?|[0-9]+~[0-9]+)?{_GAP}!?{_GAP}"
-    rf"(?:[pdq=l]|{_SUBSTITUTIONS}){_GAP}(?:;{_GAP}|$))+"
-)
+_COMMAND = rf"{_RANGE}(?:[pdq=l]|{_SUBSTITUTIONS}){_GAP}"
+SED = rf"{_GAP}{_COMMAND}(?:;{_GAP}{_COMMAND})*(?:;{_GAP})?"
 """Printing, deleting and substituting. Not: w, W, r, R, e, files and commands among the flags, braces, labels.
 
 Where sed dialects read a bracket expression differently there is none: the mark may not stand inside of one.
@@ -23,7 +23,7 @@ _TEST = (
     rf"(?:(?:NR|NF|FNR|\$[0-9]+){_GAP}(?:==|!=|<=|>=|<|>){_GAP}(?:[0-9]+|\"[^\"\\]*\")"
     r"|!?/(?:[^/\\]|\\[^\n])+/)"
 )
-_PRINT = rf"\{{{_GAP}print(?: {{1,3}}{_FIELD}(?:{_GAP},?{_GAP}{_FIELD})*)?{_GAP};?{_GAP}\}}"
+_PRINT = rf"\{{{_GAP}print(?: {{1,3}}{_FIELD}(?:(?:{_GAP},)?{_GAP}{_FIELD})*)?{_GAP};?{_GAP}\}}"
 AWK = rf"{_GAP}(?:{_TEST}(?:{_GAP}(?:&&|\|\||,){_GAP}{_TEST})*)?{_GAP}(?:{_PRINT})?{_GAP}"
 """Lines that are chosen, and fields of them that are printed; nothing that writes, runs or reads more."""
 
@@ -107,7 +107,11 @@ PROGRAMS: dict[str, Program] = {
         Operands(leading=1, instead=frozenset({"-e", "--expression"}), data=SED),
         values={"-e": SED, "--expression": SED},
     ),
-    "awk": program("", Operands(leading=1, data=AWK), values={"-F": r"[^\\]+", "--field-separator": r"[^\\]+"}),
+    "awk": program(
+        "",
+        Operands(leading=1, data=AWK, shape=r"(?!/inet)(?s:.*)"),
+        values={"-F": r"[^\\]+", "--field-separator": r"[^\\]+"},
+    ),
     "jq": program(
         "-a -c -C -e -j -M -n -r -R -s -S --ascii-output --compact-output --color-output --monochrome-output"
         " --exit-status"
