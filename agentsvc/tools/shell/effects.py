@@ -9,7 +9,7 @@ from msgspec import Struct
 from agentsvc.tools.shell import options
 from agentsvc.tools.shell.options import Arguments, Unknown
 from agentsvc.tools.shell.programs.edits import MOVING, TARGET_OPTIONS
-from agentsvc.tools.shell.programs.spec import Family, Operands, Program
+from agentsvc.tools.shell.programs.spec import ANYTHING, Family, Operands, Program
 from agentsvc.tools.shell.programs.table import EDITORS, READERS
 from agentsvc.tools.shell.script import PathUse, Redirect, Role, SimpleCommand, Word
 from agentsvc.tools.shell.vocabulary import words
@@ -103,24 +103,26 @@ def _uses(program: Program, given: Sequence[Word]) -> tuple[PathUse, ...]:
 
 def _paths(operands: Operands, arguments: Arguments) -> list[Word]:
     """The operands that are paths, after all of them have been found to be of the known shape."""
-    named = arguments.operands
     leading = 0 if arguments.has(operands.instead) else operands.leading
-    paths = named[leading:] if operands.role is not None else []
-    data = named[:leading] if operands.role is not None else named
-    shown = operands.data == r"(?s:.*)" and operands.role is None
-    if len(data) < leading or any(word.pattern and not shown for word in data):
+    named = arguments.operands
+    if operands.role is None:
+        _check(operands, named, operands.data, patterns=operands.data == ANYTHING)
+        return []
+    data, paths = named[:leading], named[leading:]
+    if len(data) < leading or any(word.pattern or not re.fullmatch(operands.data, word.text) for word in data):
         raise Unknown
-    if not all(re.fullmatch(operands.data, word.text) for word in data):
-        raise Unknown
-    counted = paths if operands.role is not None else named
-    limited = operands.maximum is not None
-    if len(counted) < operands.minimum or (operands.maximum is not None and len(counted) > operands.maximum):
-        raise Unknown
-    if any(word.pattern for word in counted) and (limited or operands.last):
-        raise Unknown
-    if not all(re.fullmatch(operands.shape, word.text) for word in paths):
-        raise Unknown
+    _check(operands, paths, operands.shape, patterns=operands.last is None)
     return paths or ([Word(operands.default)] if operands.default else [])
+
+
+def _check(operands: Operands, named: list[Word], shape: str, *, patterns: bool) -> None:
+    """``patterns``: names of files may stand there, as many as there are, where their number does not matter."""
+    if len(named) < operands.minimum or (operands.maximum is not None and len(named) > operands.maximum):
+        raise Unknown
+    if any(word.pattern for word in named) and not (patterns and operands.maximum is None):
+        raise Unknown
+    if not all(re.fullmatch(shape, word.text) for word in named):
+        raise Unknown
 
 
 def _operand_uses(operands: Operands, role: Role, paths: list[Word], arguments: Arguments) -> Iterator[PathUse]:

@@ -89,7 +89,8 @@ class ShellExamination(Examination):
 
     def _edits_inside(self, step: Step) -> bool:
         facts = [self._facts.get(use, ()) for use in step.uses]
-        return step.effect.kind == "edits" and all(each and all(map(_harmless_to_edit, each)) for each in facts)
+        known = step.effect.kind == "edits" and (not step.effect.here or self._is_here(step))
+        return known and all(each and all(map(_harmless_to_edit, each)) for each in facts)
 
     def _path_dangers(self) -> Iterator[Reason]:
         uses = [use for step in self._steps or () for use in step.uses]

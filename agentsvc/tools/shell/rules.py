@@ -30,7 +30,9 @@ class CommandRule(Struct, frozen=True):
 
     def covers(self, command: SimpleCommand) -> bool:
         """Whether the rule means this very command: nothing of it is left to be found out when it runs."""
-        if not all(word.exact for word in command.words) or not command.program.certain:
+        if not (self.words or self.pieces) or not command.program.certain:
+            return False
+        if not all(word.exact for word in command.words):
             return False
         if self.pieces:
             return _matches(self.pieces, canonical(command.texts))

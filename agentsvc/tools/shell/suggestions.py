@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from agentsvc.tools.shell.programs.spec import Program
+from agentsvc.tools.shell.programs.table import EDITORS, READERS
 from agentsvc.tools.shell.script import SimpleCommand
 from agentsvc.tools.shell.vocabulary import words
 from agentsvc.tools.shell.wrappers import INTERPRETERS, WRAPPERS
@@ -10,6 +12,7 @@ from agentsvc.tools.shell.wrappers import INTERPRETERS, WRAPPERS
 MAX_SUGGESTIONS = 5
 
 _NEVER = INTERPRETERS | WRAPPERS | words("curl wget ssh scp rsync nc ncat telnet dd make docker-entrypoint")
+_WITHOUT_SUBCOMMANDS = {name for name, known in READERS.items() if isinstance(known, Program)} | EDITORS.keys()
 # They start any program that is named to them.
 _STARTING = words("run exec x dlx eval debug run-script")
 _PACKAGERS = words("npm pnpm yarn bun")
@@ -33,7 +36,7 @@ def suggestions_for(commands: Sequence[SimpleCommand]) -> tuple[str, ...]:
 
 def _prefix(command: SimpleCommand) -> str | None:
     program = command.program.text
-    if program in _NEVER or not _PROGRAM.fullmatch(program):
+    if program in _NEVER or program in _WITHOUT_SUBCOMMANDS or not _PROGRAM.fullmatch(program):
         return None
     length = 3 if program in _PACKAGERS and command.texts[1:2] == ("run",) else 2
     words = command.words[:length]

@@ -1,11 +1,17 @@
 """Which paths a command uses, and what editing is allowed because of where they lead."""
 
+import os
+import subprocess
+
 import pytest
 
+from agentsvc.domain.permissions import PermissionContext
+from agentsvc.tools.shell.examine import ENVIRONMENT, examine
 from agentsvc.tools.shell.parse import parse
 from agentsvc.tools.shell.plan import paths_of
 from tests.tools.shell.commands import judged, rules
 
+PLAIN = {"PATH": os.environ["PATH"], "GIT_CEILING_DIRECTORIES": "/", "GIT_CONFIG_NOSYSTEM": "1"}
 ACCEPT = rules(mode="accept_edits")
 
 
@@ -152,6 +158,7 @@ async def test_edits_inside_are_allowed_where_edits_are_accepted(backend, comman
         "echo hi > .bashrc",
         "echo hi >> ~/.profile",
         "cat /etc/shadow > wd/x",
+        "cd wd && git status > x",
         "tee /etc/x",
         "touch wd/x && make",
         "touch wd/x & ",
@@ -203,3 +210,57 @@ async def test_git_is_known_only_where_the_session_works(backend, workspace):
 
     assert here.behavior == "allow"
     assert (there.behavior, there.reason.code) == ("ask", "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat " + "a" * 5000,
+        "cat " + "a/" * 4000,
+        "cat a\0b",
+        "cat \ud800",
+        "cat 'a\nb'",
+        "ls " + "wd/* " * 900,
+        "ls wd/up/wd/up/wd/up",
+        "ls loop",
+        "cat loop/x loop*",
+        "cd loop && cat x",
+        "rm " + "wd/?? " * 400,
+        "mystery " + "../" * 3000,
+    ],
+)
+@pytest.mark.parametrize("mode", ["default", "accept_edits"])
+async def test_no_path_makes_it_fail(backend, workspace, command, mode):
+    (workspace / "loop").symlink_to("loop")
+
+    assert (await judged(backend, command, rules(mode=mode))).reason.code
+
+
+async def test_a_home_that_is_known_is_looked_at(backend, workspace):
+    (workspace / "home").mkdir()
+
+    known = await examine("ls ~ ~/x", backend, PermissionContext(), home=str(workspace / "home"))
+    unknown = await examine("ls ~ ~/x", backend, PermissionContext())
+    other = await examine("ls ~ada/x", backend, PermissionContext(), home=str(workspace / "home"))
+
+    assert (known.read_only, unknown.read_only, other.read_only) == (True, False, False)
+
+
+async def test_git_is_told_to_trust_only_real_repositories(backend, workspace):
+    (workspace / "fake" / "objects").mkdir(parents=True)
+    (workspace / "fake" / "refs").mkdir()
+    (workspace / "fake" / "HEAD").write_text("ref: refs/heads/main\n")
+    (workspace / "fake" / "config").write_text("[core]\nrepositoryformatversion = 0\nbare = true\n")
+
+    answers = {
+        environment is ENVIRONMENT: subprocess.run(
+            ["git", "rev-parse", "--git-dir"],
+            cwd=workspace / "fake",
+            env={**PLAIN, **environment},
+            capture_output=True,
+            check=False,
+        ).returncode
+        for environment in (ENVIRONMENT, {})
+    }
+
+    assert answers == {True: 128, False: 0}

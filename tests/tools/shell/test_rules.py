@@ -62,6 +62,8 @@ def test_an_allow_rule_covers(rule, command):
         ("mystery foo *", "'mystery foo' x"),
         (r"mystery \*", "mystery x"),
         ("mystery a*b", "mystery a; b"),
+        (" :*", "mystery"),
+        (" ", "mystery"),
         ("mystery:*", "mystery x > .bashrc"),
     ],
 )
@@ -244,6 +246,9 @@ def test_rules_that_would_answer_the_question_are_offered(command, offered):
         "uv run x",
         "go run x",
         "./run x",
+        "rm build",
+        "touch build",
+        "sort x -o y",
         "mystery",
         "mystery -x",
         "mystery A",
