@@ -98,8 +98,10 @@ class Sandbox(Struct, frozen=True, kw_only=True):
             *(f"--unshare-{each}" for each in spaces),
             *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
             *(word for path in _PROGRAMS for word in _as_it_is(path)),
-            *(word for path in (*_CONFIGURATION, *self.readable) for word in ("--ro-bind-try", path, path)),
+            *(word for path in _CONFIGURATION for word in ("--ro-bind-try", path, path)),
             *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),  # noqa: S108 - the command's own
+            # Only now: they and the root may lie under what has just been hidden.
+            *(word for path in self.readable for word in ("--ro-bind-try", path, path)),
             *("--bind", root, root),
         ]
 

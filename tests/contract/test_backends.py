@@ -198,7 +198,7 @@ async def test_output_comes_while_the_program_runs(backend: BackendBase):
 
 
 async def test_a_timeout_ends_the_program_and_keeps_what_it_wrote(backend: BackendBase, until: Until):
-    ended = await asyncio.wait_for(shell(backend, BEATING, timeout_s=0.3), 10)
+    ended = await asyncio.wait_for(shell(backend, BEATING, timeout_s=1), 10)
 
     assert ended == (137, b"begun\n", b"", True)
     await stopped(backend, until)
@@ -229,7 +229,9 @@ async def test_a_closed_program_is_gone(backend: BackendBase, until: Until):
 
 
 async def test_what_a_program_leaves_running_ends_with_it(backend: BackendBase, until: Until):
-    ended = await asyncio.wait_for(shell(backend, f"({BEATING}) & sleep 0.1; echo done"), 10)
+    ended = await asyncio.wait_for(
+        shell(backend, f"({BEATING}) & until [ -s beats ]; do sleep 0.01; done; echo done"), 10
+    )
 
     assert (ended.code, ended.stdout) == (0, b"begun\ndone\n")
     await stopped(backend, until)
