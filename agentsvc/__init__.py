@@ -14,6 +14,7 @@ _HOMES = {
     "CredentialBase": "agentsvc.models.credentials",
     "CredentialFactory": "agentsvc.models.credentials",
     "MessageBus": "agentsvc.bus.bus",
+    "LocalWorkspaceManager": "agentsvc.workspaces.manager",
     "ModelCard": "agentsvc.domain.models",
     "RedisMessageBus": "agentsvc.bus.bus",
     "RedisStorage": "agentsvc.storage.store",
@@ -28,6 +29,8 @@ _HOMES = {
     "ToolMiddlewareBase": "agentsvc.agent.tool",
     "ToolSource": "agentsvc.agent.sources",
     "Toolkit": "agentsvc.agent.toolkit",
+    "WorkspaceBase": "agentsvc.agent.workspace",
+    "WorkspaceManagerBase": "agentsvc.agent.workspace",
     "create_app": "agentsvc.app",
     "tool": "agentsvc.agent.tool",
 }

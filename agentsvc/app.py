@@ -13,6 +13,7 @@ from litestar.types import Middleware
 from agentsvc import telemetry
 from agentsvc.agent.agent import AgentMiddleware
 from agentsvc.agent.tool import ToolBase
+from agentsvc.agent.workspace import WorkspaceManagerBase
 from agentsvc.bus.bus import MessageBus
 from agentsvc.http import problems
 from agentsvc.http.identity import HEADER, Auth
@@ -26,6 +27,7 @@ from agentsvc.storage.store import StorageBase
 def create_app(
     storage: StorageBase | None = None,
     message_bus: MessageBus | None = None,
+    workspace_manager: WorkspaceManagerBase | None = None,
     *,
     extra_credentials: Sequence[type[CredentialBase]] = (),
     extra_middlewares: Sequence[Middleware] = (),
@@ -43,6 +45,7 @@ def create_app(
     plugin = AgentServicePlugin(
         storage,
         message_bus,
+        workspace_manager,
         prefix="/",
         extra_credentials=extra_credentials,
         extra_middlewares=extra_middlewares,

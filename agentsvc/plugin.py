@@ -18,6 +18,7 @@ from litestar.types import Middleware
 
 from agentsvc.agent.agent import AgentMiddleware
 from agentsvc.agent.tool import ToolBase
+from agentsvc.agent.workspace import WorkspaceManagerBase
 from agentsvc.bus.bus import MessageBus
 from agentsvc.domain.errors import Unavailable
 from agentsvc.http import problems
@@ -81,6 +82,7 @@ class AgentServicePlugin(InitPlugin):
         self,
         storage: StorageBase | None = None,
         message_bus: MessageBus | None = None,
+        workspace_manager: WorkspaceManagerBase | None = None,
         *,
         prefix: str = "/agentsvc",
         extra_credentials: Sequence[type[CredentialBase]] = (),
@@ -94,6 +96,7 @@ class AgentServicePlugin(InitPlugin):
         self._given = Given(
             storage=storage,
             bus=message_bus,
+            workspaces=workspace_manager,
             credentials=extra_credentials,
             tools=extra_agent_tools,
             middlewares=extra_agent_middlewares,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from agentsvc.telemetry import MASK, Format, Level
-from agentsvc.variables import PREFIX, VARIABLES, AllowPrivate, SettingsError
+from agentsvc.variables import PREFIX, VARIABLES, AllowPrivate, SettingsError, Workspaces
 
 # Settings on their way from `agentsvc serve` to its workers, as JSON.
 RUNTIME = PREFIX + "RUNTIME"
@@ -28,6 +28,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     Without ``redis_url`` there is an embedded Redis in ``data_dir``. ``secret_keys`` are 32 bytes each: the first
     seals, all open. ``allow_private`` holds, for each purpose, the private hosts and CIDRs that users' URLs may reach.
+    ``workspaces`` are ``local`` with the embedded Redis; replicas that share one do not share directories.
     Names that end in ``_s`` are seconds.
     """
 
@@ -40,6 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     allow_private: AllowPrivate = {}
     trust_user_header: bool = False
     log: LogSettings = LogSettings()
+    workspaces: Workspaces = "none"
+    workspace_network: bool = False
     max_body: int = 10 * 1024 * 1024
     max_runs: int = 1000
     max_connections: int = 20_000
@@ -62,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         if "redis_url" not in read:
             # Somebody who tries it on a laptop has an Ollama there.
             read.setdefault("allow_private", {"model": ("127.0.0.1",)})
+            read.setdefault("workspaces", "local")
         log = LogSettings(**{name: read.pop(f"log_{name}") for name in ("level", "format") if f"log_{name}" in read})
         return cls(**read, log=log)
 

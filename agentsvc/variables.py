@@ -15,6 +15,7 @@ from agentsvc.telemetry import Format, Level
 PREFIX = "AGENTSVC_"
 
 Purpose = Literal["model", "mcp", "media", "webhook"]
+Workspaces = Literal["local", "none"]
 AllowPrivate = dict[Purpose, tuple[str, ...]]
 
 _SCHEMES = ("redis", "rediss", "unix")
@@ -160,6 +161,19 @@ def _variables() -> dict[str, Variable]:
     )
     variable(
         "trust_user_header", _boolean, "true or false", "Take X-User-ID for who it says, also on a public address."
+    )
+    variable(
+        "workspaces",
+        _one_of(Workspaces),
+        "local or none",
+        "Where agents work on files: directories below the data directory, or nowhere. Local is what holds without a "
+        "Redis of your own.",
+    )
+    variable(
+        "workspace_network",
+        _boolean,
+        "true or false",
+        "Let commands in workspaces reach the network, which includes every port of this machine.",
     )
     variable("log_level", _one_of(Level), "debug, info, warning or error", "What is logged.")
     variable("log_format", _one_of(Format), "plain or json", "How it is logged.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from agentsvc.agent.workspace import WorkspaceManagerBase
 from agentsvc.bus.bus import MessageBus, RedisMessageBus
 from agentsvc.keyfile import load_or_create_keys
 from agentsvc.kv.embedded import EmbeddedRedis
@@ -18,6 +19,7 @@ from agentsvc.models.catalog import BUILTIN, ModelCatalog
 from agentsvc.models.credentials import CredentialBase, CredentialFactory, ModelContext
 from agentsvc.models.transport import Transport
 from agentsvc.runs.prepare import MiddlewareFactory, Prepare, ToolFactory
+from agentsvc.runs.workplace import Workplaces
 from agentsvc.services.agents import Agents
 from agentsvc.services.approvals import Approvals
 from agentsvc.services.chat import Chat
@@ -37,6 +39,8 @@ from agentsvc.workers.dispatcher import Dispatcher
 from agentsvc.workers.expiry import Expiry
 from agentsvc.workers.janitor import Janitor
 from agentsvc.workers.supervisor import Supervisor
+from agentsvc.workspaces.manager import LocalWorkspaceManager
+from agentsvc.workspaces.sandbox import choose_sandbox
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,7 @@ class Given:
 
     storage: StorageBase | None = None
     bus: MessageBus | None = None
+    workspaces: WorkspaceManagerBase | None = None
     credentials: Sequence[type[CredentialBase]] = ()
     tools: ToolFactory | None = None
     middlewares: MiddlewareFactory | None = None
@@ -96,10 +101,11 @@ async def open_parts(settings: Settings, given: Given, *, version: str) -> Async
         catalog = ModelCatalog(factory, ModelContext(transport=transport))
         removal = Removal(storage, bus)
         vault = Vault(Keyring(settings.secret_keys))
-        prepare = Prepare(storage, vault, factory, catalog, given.tools, given.middlewares)
         sessions, draining = Sessions(storage, bus, removal, catalog), asyncio.Event()
         chat = Chat(bus, sessions)
         approvals = Approvals(storage, bus, chat)
+        workplaces = Workplaces(given.workspaces or await asyncio.to_thread(_workspaces, settings))
+        prepare = Prepare(storage, vault, factory, catalog, approvals, workplaces, given.tools, given.middlewares)
         supervisor = Supervisor(_loops(settings, bus, prepare, removal, approvals))
         parts = Parts(
             storage=storage,
@@ -130,6 +136,15 @@ async def _at_work(parts: Parts) -> AsyncGenerator[None]:
     finally:
         parts.drain()
         await loops
+
+
+def _workspaces(settings: Settings) -> WorkspaceManagerBase | None:
+    if settings.workspaces != "local":
+        return None
+    sandbox = choose_sandbox(network=settings.workspace_network)
+    if not sandbox.confined:
+        log.warning("commands cannot be confined on this machine, so agents have no shell: install bubblewrap")
+    return LocalWorkspaceManager(Path(settings.data_dir) / "workspaces", sandbox)
 
 
 def _bus(settings: Settings) -> MessageBus:

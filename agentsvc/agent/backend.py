@@ -58,6 +58,8 @@ class BackendBase(ABC):
     """
 
     root: str
+    confined: bool = False
+    """Whether programs, too, are kept from what is outside. Nobody's commands should run where they are not."""
 
     @abstractmethod
     def exec(

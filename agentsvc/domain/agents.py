@@ -49,7 +49,7 @@ class InjectionConfig(Struct, frozen=True, kw_only=True):
     """What an agent is told of the moment: time, open tasks, a conversation that is nearly full.
 
     ``time_interval`` is in hours. The model is warned of a conversation that has come closer to the trigger of the
-    compression than ``context_buffer_ratio``, a part of the context size. ``extra_fields`` are told along with the rest.
+    compression than ``context_buffer_ratio``, a part of the context size. ``extra_fields`` are told along with it.
     """
 
     inject_runtime_state: bool = True

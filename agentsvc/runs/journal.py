@@ -23,6 +23,7 @@ class ReplyJournal:
     """Compares the state with what is stored and writes the difference, so a step costs what is new in it.
 
     ``stored`` are the messages of the context as they are in Redis, ``done`` the inbox entries that the reply takes in.
+    ``recorded`` is the state that was taken down last.
     """
 
     def __init__(self, writer: Writer, stored: list[Msg], done: Sequence[bytes], *, resumed: bool) -> None:
@@ -31,6 +32,7 @@ class ReplyJournal:
         self._done = done
         self._resumed = resumed
         self._begun = False
+        self.recorded: AgentState | None = None
         self.reply: Reply
 
     def record(self) -> None:
@@ -48,6 +50,7 @@ class ReplyJournal:
             )
         )
         self._stored, self._done, self._begun = state.context, (), True
+        self.recorded = state
 
     async def settle(self) -> None:
         await self._writer.settle()

@@ -14,11 +14,15 @@ from agentsvc.bus.leases import Grant
 from agentsvc.domain.agents import AgentRecord
 from agentsvc.domain.errors import AgentServiceError, ModelError, NotFound
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
+from agentsvc.domain.messages import ToolCallBlock
 from agentsvc.domain.permissions import PermissionContext, WorkingDirectory
 from agentsvc.domain.sessions import ChatModelConfig
+from agentsvc.domain.states import AgentState
 from agentsvc.models.catalog import ModelCatalog
 from agentsvc.models.credentials import CredentialFactory
 from agentsvc.models.demo import DEMO_CONFIG
+from agentsvc.runs.workplace import Workplaces
+from agentsvc.services.approvals import Approvals
 from agentsvc.services.credentials import opened
 from agentsvc.storage.store import Bundle, StorageBase
 from agentsvc.storage.vault import Vault
@@ -41,6 +45,8 @@ class Prepare:
     vault: Vault
     credentials: CredentialFactory
     catalog: ModelCatalog
+    approvals: Approvals
+    workplaces: Workplaces
     extra_tools: ToolFactory | None = None
     extra_middlewares: MiddlewareFactory | None = None
 
@@ -72,8 +78,9 @@ class Prepare:
 
     async def _agent(self, grant: Grant, records: Bundle | None) -> Agent:
         record, chosen, spare = _parts(records)
+        place = await self.workplaces.of(grant)
         middlewares = await _made(self.extra_middlewares, grant)
-        tools = [*await _made(self.extra_tools, grant)]
+        tools = [*place.tools(self._input_types(chosen)), *await _made(self.extra_tools, grant)]
         for middleware in middlewares:
             tools += await middleware.list_tools()
         return Agent(
@@ -81,12 +88,25 @@ class Prepare:
             system_prompt=record.data.system_prompt,
             model=self._model(chosen, records),
             fallback=self._model(spare, records) if spare is not None else None,
-            toolkit=Toolkit(tools),
+            toolkit=Toolkit(tools, skills=[place.skills] if place.skills is not None else []),
             middlewares=middlewares,
             config=record.data.react_config,
+            instructions=place.instructions,
+            offload=place.workspace.offload if place.workspace is not None else None,
+            context_config=record.data.context_config,
+            injection_config=record.data.injection_config,
             approval_config=record.data.approval_config,
             permissions=_permissions(records),
         )
+
+    async def tell_approvals(self, grant: Grant, state: AgentState) -> None:
+        """Bring the records of what the session asks up to what its state says."""
+        blocks = (block for message in state.context for block in message.content)
+        calls = {block.id: block for block in blocks if isinstance(block, ToolCallBlock)}
+        await self.approvals.project(grant.owner, grant.agent_id, grant.session_id, state.approvals, calls)
+
+    def _input_types(self, config: ChatModelConfig) -> Sequence[str]:
+        return self.catalog.card(config.type, config.model).input_types
 
     def _model(self, config: ChatModelConfig, records: Bundle | None) -> ChatModelBase:
         if config == DEMO_CONFIG:

@@ -9,12 +9,13 @@ from contextlib import aclosing
 import msgspec
 from msgspec.structs import replace
 
-from agentsvc.agent.answers import Answer
+from agentsvc.agent.answers import Answer, withdrawn
 from agentsvc.agent.interruption import Interruption
 from agentsvc.agent.loop import Reply
 from agentsvc.agent.standing import open_calls
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.leases import Entry, Grant
+from agentsvc.domain.approvals import Approval
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
 from agentsvc.domain.ids import SessionId
@@ -48,6 +49,8 @@ class Run:
         self._waiting = deque(grant.inbox)
         self._state = _state(grant)
         # One that cannot be read is rewritten with all that stands around it.
+        # A worker that died may have left records behind what it wrote down.
+        self._told: list[Approval] | None = None if self._state.approvals else self._state.approvals
         self._stored = self._state.context if len(self._state.context) == len(grant.context) else []
         self._task: asyncio.Task[None] | None = None
         self._handed_over = False
@@ -109,7 +112,7 @@ class Run:
             if self._state.waiting and not self._open:
                 await self._reply_to_those_waiting()
             await self.writer.settle()
-            await self._tell_approvals()
+            await self._forget_approvals()
             match await self._bus.leases.release(self.session_id, self.fence, _status(self._state)):
                 case "released":
                     return
@@ -159,19 +162,26 @@ class Run:
                 self.writer.append(event)
                 if self.writer.full:
                     await self.writer.settle()
+                if journal.recorded is not None:
+                    await self._tell_approvals(journal.recorded)
         self._state = reply.state
         self._stored = self._state.context
         await self.writer.settle()
         if not reply.parked:
             self._interruption.reset()
 
-    async def _tell_approvals(self) -> None:
-        """Bring the records of questions up to date. Those of an ended reply are forgotten only after that."""
-        if not self._state.approvals:
-            return
-        await self._prepare.approvals(self._grant, self._state)
-        if not self._open:
-            self._state.approvals = []
+    async def _tell_approvals(self, state: AgentState) -> None:
+        """Bring the records of questions up to date with a state, once that is kept."""
+        if state.approvals != self._told:
+            self._told = state.approvals
+            await self.writer.settle()
+            await self._prepare.tell_approvals(self._grant, state)
+
+    async def _forget_approvals(self) -> None:
+        """Those of a reply that has ended, once their records say so."""
+        await self._tell_approvals(self._state)
+        if self._state.approvals and not self._open:
+            self._state.approvals = self._told = []
             self._record()
             await self.writer.settle()
 
@@ -203,7 +213,8 @@ def _state(grant: Grant) -> AgentState:
             log.exception("session %s: its state cannot be read and begins anew", grant.session_id)
     context = [message for raw in grant.context if (message := _message(grant, raw)) is not None]
     if not context or context[-1].id != state.reply_context.reply_id:
-        state = replace(state, reply_context=ReplyContext())
+        state.reply_context = ReplyContext()
+        state.approvals = withdrawn(state.approvals, now())
     return replace(state, context=context)
 
 

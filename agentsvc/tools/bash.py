@@ -9,11 +9,8 @@ from agentsvc.agent.permissions import Examination
 from agentsvc.agent.tool import ToolBase, ToolChunk
 from agentsvc.domain.permissions import PermissionContext
 from agentsvc.tools.output import CappedText
-from agentsvc.tools.paths import PathJudge, Sensitivity
-from agentsvc.tools.shell.examination import ShellExamination
-from agentsvc.tools.shell.parse import parse
-from agentsvc.tools.shell.plan import paths_of
-from agentsvc.tools.shell.survey import survey
+from agentsvc.tools.paths import Sensitivity
+from agentsvc.tools.shell.examine import ENVIRONMENT, examine
 
 _MOST_CHARACTERS = 30_000
 _TIMEOUT_MS = 120_000
@@ -52,10 +49,7 @@ class Bash(ToolBase):
         self.sensitivity = sensitivity or Sensitivity()
 
     async def check_permissions(self, tool_input: dict[str, Any], context: PermissionContext) -> Examination:
-        script = parse(tool_input["command"])
-        judge = await PathJudge.of(self.backend, context, self.sensitivity)
-        facts = await survey(paths_of(script), self.backend, judge)
-        return ShellExamination(script, context.mode, facts, self.backend.root)
+        return await examine(tool_input["command"], self.backend, context, self.sensitivity)
 
     async def call(
         self,
@@ -68,7 +62,7 @@ class Bash(ToolBase):
         ended = Exit(code=0)
         last = "\n"
         argv = ["sh", "-c", _SHELL, "sh", command]
-        async with aclosing(self.backend.exec(argv, timeout_s=timeout / 1_000)) as outputs:
+        async with aclosing(self.backend.exec(argv, env=ENVIRONMENT, timeout_s=timeout / 1_000)) as outputs:
             async for output in outputs:
                 if isinstance(output, Exit):
                     ended = output

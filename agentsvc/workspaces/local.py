@@ -30,6 +30,7 @@ class LocalBackend(BackendBase):
         self._tree = Tree(os.fspath(root))
         self.root = self._tree.root
         self.sandbox = sandbox or choose_sandbox()
+        self.confined = self.sandbox.confined
 
     async def exec(
         self,

@@ -48,7 +48,7 @@ class Asking(Actors):
     async def agent(self, grant: Grant, records: Bundle | None) -> Agent:
         return Agent("bob", "Be brief.", self.model, toolkit=Toolkit([touch]), approval_config=self.config)
 
-    async def approvals(self, grant: Grant, state: AgentState) -> None:
+    async def tell_approvals(self, grant: Grant, state: AgentState) -> None:
         blocks = [block for message in state.context for block in message.content]
         calls = {block.id: block for block in blocks if isinstance(block, ToolCallBlock)}
         await self.service.project(grant.owner, grant.agent_id, grant.session_id, state.approvals, calls)
@@ -137,7 +137,7 @@ class Dying(Asking):
 
     reached: asyncio.Event
 
-    async def approvals(self, grant: Grant, state: AgentState) -> None:
+    async def tell_approvals(self, grant: Grant, state: AgentState) -> None:
         self.reached.set()
         await asyncio.Event().wait()
 
