@@ -245,8 +245,6 @@ class Reply:
         standing = self._standing
         if answer is not None:
             return [*await openings.answer(standing, answer), *self._changes()]
-        if standing.resumed and self._interruption.requested and not ready(standing.open_calls):
-            return []  # a parked reply is closed, not taken over
         first = openings.begin(standing)
         return [first, *openings.take_over(standing, await self._tools())] if standing.resumed else [first]
 

@@ -265,11 +265,12 @@ class Fold:
         )
 
     def _resume(self, event: ev.Custom) -> None:
-        """Another worker goes on from the last step: what came after it is void."""
+        """Another worker goes on from the last step: what came after it, an end too, is void."""
         if event.name == ev.REPLY_RESUMED and event.value.get("reply_id") == self._message.id:
             blocks = msgspec.convert(event.value["content"], list[Block])
             usage = msgspec.convert(event.value.get("usage"), Usage | None)
-            self._start_over(replace(self._message, content=blocks, usage=usage))
+            message = replace(self._message, finished_at=None, finished_reason=None, error=None, structured_output=None)
+            self._start_over(replace(message, content=blocks, usage=usage))
 
 
 def fold(message: Msg, events: Iterable[ev.Event | ev.Unknown]) -> Msg:

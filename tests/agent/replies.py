@@ -62,7 +62,7 @@ class Talk:
         self._ticks = count()
 
     def clock(self) -> str:
-        return f"2026-01-01T00:00:{next(self._ticks):06d}+00:00"
+        return f"2026-01-01T00:00:00.{next(self._ticks):06d}+00:00"
 
     async def say(self, *texts: str) -> Msg:
         """One reply to the end; its events are in ``events``."""

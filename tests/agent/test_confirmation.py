@@ -248,7 +248,8 @@ async def test_a_stop_closes_what_is_parked() -> None:
 
     message = await talk.go_on()
 
-    assert talk.kinds() == [*["TOOL_RESULT_START", "TOOL_RESULT_TEXT_DELTA", "TOOL_RESULT_END"] * 2, "REPLY_END"]
+    closed = ["TOOL_RESULT_START", "TOOL_RESULT_TEXT_DELTA", "TOOL_RESULT_END"]
+    assert talk.kinds() == ["CUSTOM", *closed * 2, "REPLY_END"]
     assert (message.id, message.finished_reason, states(message)) == (parked.id, "interrupted", ["interrupted"] * 2)
     assert {each.status for each in talk.state.approvals} == {"withdrawn"}
 

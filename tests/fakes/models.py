@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from agentsvc.agent.model import (
     ChatModelBase,
+    DataDelta,
     Finish,
     ModelDelta,
     ModelRequest,
@@ -63,7 +64,7 @@ class ScriptedModel(ChatModelBase):
                     case Finish():
                         yield step
                         return
-                    case TextDelta() | ThinkingDelta() | ToolCallDelta():
+                    case TextDelta() | ThinkingDelta() | ToolCallDelta() | DataDelta():
                         reason = "tool_calls" if isinstance(step, ToolCallDelta) else reason
                         yield step
                     case _ if callable(step):
