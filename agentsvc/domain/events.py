@@ -183,7 +183,7 @@ class Custom(EventBase, frozen=True, kw_only=True, tag="CUSTOM"):
 
     ``stream_resumed {after}`` and ``stream_gap {oldest, latest, messages}`` belong to one stream and are in no log; the
     messages are the end of the transcript, in place of the events that are gone.
-    ``reply_resumed {reply_id, content, usage}`` is in the log: another worker goes on with the reply, or ends it; it now
+    ``reply_resumed {reply_id, content, usage}`` is in the log: another worker goes on with the reply or ends it; it now
     holds this. ``state_updated {tasks_context, permission_context}``: what these are now.
     ``context_compressed {reply_id, tokens, tokens_left}``: older messages are in a summary from here on.
     ``context_compression_failed {reply_id, reason, tokens}``: they are not, and nothing was lost.
