@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from agentsvc.agent.agent import Agent, AgentMiddleware
 from agentsvc.agent.answers import Answer
 from agentsvc.agent.interruption import Interruption
@@ -50,10 +52,11 @@ class Talk:
         max_iters: int = 50,
         state: AgentState | None = None,
         mode: PermissionMode = "bypass",
+        **more: Any,
     ) -> None:
-        self.agent = Agent(
-            "bob", "Be brief.", model, fallback, Toolkit(tools), middlewares, ReActConfig(max_iters=max_iters)
-        )
+        """``more`` are further parts of the agent."""
+        config = ReActConfig(max_iters=max_iters, structured_output_grace_iters=2)
+        self.agent = Agent("bob", "Be brief.", model, fallback, Toolkit(tools), middlewares, config, **more)
         self.state = state or AgentState(session_id="s1", permission_context=PermissionContext(mode=mode))
         self.interruption = Interruption()
         self.journal = Notebook()
@@ -64,19 +67,27 @@ class Talk:
     def clock(self) -> str:
         return f"2026-01-01T00:00:00.{next(self._ticks):06d}+00:00"
 
-    async def say(self, *texts: str) -> Msg:
+    async def say(self, *texts: str, schema: dict[str, Any] | None = None) -> Msg:
         """One reply to the end; its events are in ``events``."""
-        return await self.go_on([Msg.user(text) for text in texts])
+        return await self.go_on([Msg.user(text) for text in texts], schema=schema)
 
-    async def go_on(self, inputs: Sequence[Msg] = (), answer: Answer | None = None) -> Msg:
+    async def go_on(
+        self, inputs: Sequence[Msg] = (), answer: Answer | None = None, *, schema: dict[str, Any] | None = None
+    ) -> Msg:
         self.events.clear()
-        self.reply = self.journal.reply = Reply(self.agent, self.state, self.journal, self.interruption, self.clock)
+        self.reply = self.journal.reply = Reply(
+            self.agent, self.state, self.journal, self.interruption, self.clock, structured_schema=schema
+        )
         async for event in self.reply.events(inputs, answer):
             self.events.append(event)
             self.happened.set()
             self.happened.clear()
         self.state = self.reply.state
         return self.reply.message
+
+    def reload(self) -> None:
+        """Go on with what is left of the state when it was written and read again."""
+        self.state = msgspec.json.decode(msgspec.json.encode(self.state), type=AgentState)
 
     async def confirm(self, *calls: ToolCallBlock, confirmed: bool = True, rules: Sequence[PermissionRule] = ()) -> Msg:
         """The answer of a person to what was asked about these calls."""
