@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from io import BytesIO
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pypdf import PdfReader, PdfWriter
-from pypdf.errors import FileNotDecryptedError, PyPdfError
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+
+# The library is imported where a PDF is read: it takes 12 MB, and most workers never need it.
 
 T = TypeVar("T")
 
@@ -47,7 +49,10 @@ def wanted(pages: str, count: int) -> range:
     return range(first - 1, last)
 
 
-def _guarded(make: Callable[[PdfReader, str], T], data: bytes, pages: str) -> T:
+def _guarded(make: "Callable[[PdfReader, str], T]", data: bytes, pages: str) -> T:
+    from pypdf import PdfReader  # noqa: PLC0415
+    from pypdf.errors import FileNotDecryptedError, PyPdfError  # noqa: PLC0415
+
     try:
         return make(PdfReader(BytesIO(data)), pages)
     except FileNotDecryptedError as error:
@@ -59,7 +64,7 @@ def _guarded(make: Callable[[PdfReader, str], T], data: bytes, pages: str) -> T:
         raise BadPages(f"The PDF cannot be read: {error}") from error
 
 
-def _text(reader: PdfReader, pages: str) -> str:
+def _text(reader: "PdfReader", pages: str) -> str:
     texts: list[str] = []
     for index in wanted(pages, len(reader.pages)):
         texts.append(f"--- page {index + 1} ---\n{reader.pages[index].extract_text()}")
@@ -68,7 +73,9 @@ def _text(reader: PdfReader, pages: str) -> str:
     return "\n".join(texts)
 
 
-def _part(reader: PdfReader, pages: str) -> bytes:
+def _part(reader: "PdfReader", pages: str) -> bytes:
+    from pypdf import PdfWriter  # noqa: PLC0415
+
     writer = PdfWriter()
     for index in wanted(pages, len(reader.pages)):
         writer.add_page(reader.pages[index])
