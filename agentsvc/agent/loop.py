@@ -62,6 +62,7 @@ class Reply:
         self._round = state.reply_context.cur_iter
         self._told = state.tasks_context, state.permission_context
         self._begun = False
+        self._asking = False
         self._done = False
         self._said = False
         self.parked = False
@@ -118,6 +119,7 @@ class Reply:
     def _happened(self, event: ev.Event) -> ev.Event:
         self._standing.fold.apply(event)
         self._begun = True
+        self._asking = isinstance(event, ev.ModelCallStart) or (self._asking and not isinstance(event, ev.ModelCallEnd))
         self._done = self._done or isinstance(event, ev.ReplyEnd)
         return event
 
@@ -152,7 +154,7 @@ class Reply:
         except Exception as failure:
             log.warning("reply %s failed", self.id, exc_info=failure)
             reason, error = "error", classify(failure)
-        for event in self._standing.close(self._standing.open_calls, _INTERRUPTED):
+        for event in self._closed():
             yield event
         if reason == "exceed_max_iters":
             yield ev.ExceedMaxIters(reply_id=self.id, name=self._agent.name, created_at=self._clock())
@@ -195,10 +197,12 @@ class Reply:
                 yield event
                 if isinstance(event, ev.ModelCallEnd):
                     self._conversation.counted(event)
-        if reasoning.finish is not None and reasoning.finish.reason == "length":
-            for event in self._standing.close(self._standing.open_calls, _CUT, "error"):
+        calls = self._standing.open_calls
+        if calls and reasoning.finish is not None and reasoning.finish.reason == "length":
+            for event in self._standing.close(calls, _CUT, "error"):
                 yield event
-        if self._standing.open_calls:
+            self._round += 1
+        if calls:
             return
         self._said = not reasoning.only_thought and not self._standing.structured
         self._round += not self._said
@@ -255,9 +259,14 @@ class Reply:
     def _after_failure(self, failure: Exception) -> list[ev.Event]:
         """All that a reply lacks whose events broke off."""
         opening = [] if self._begun else [openings.begin(self._standing)]
-        ends = unfinished(self.message, self._clock())
-        closed = self._standing.close(self._standing.open_calls, _INTERRUPTED)
-        return [*opening, *ends, *closed, self._end("error", classify(failure))]
+        return [*opening, *self._closed(), self._end("error", classify(failure))]
+
+    def _closed(self) -> list[ev.Event]:
+        """The ends of all that is open; what a model or a middleware breaks off in the middle lacks some."""
+        at = self._clock()
+        asked = [ev.ModelCallEnd(reply_id=self.id, created_at=at)] if self._asking else []
+        calls = self._standing.close(self._standing.open_calls, _INTERRUPTED)
+        return [*unfinished(self.message, at), *asked, *calls]
 
     def _end(self, reason: FinishedReason, error: ErrorInfo | None) -> ev.ReplyEnd:
         at = self._clock()

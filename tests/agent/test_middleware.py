@@ -171,7 +171,7 @@ async def test_a_reply_whose_middleware_breaks_off_is_closed(last: type[ev.Event
     assert message == talk.folded() == talk.state.context[-1]
     assert message.finished_reason == ("completed" if last is ev.ReplyEnd else "error")
     assert talk.kinds().count("REPLY_START") == talk.kinds().count("REPLY_END") == 1
-    for kind in ("TEXT_BLOCK", "TOOL_CALL", "TOOL_RESULT"):
+    for kind in ("MODEL_CALL", "TEXT_BLOCK", "TOOL_CALL", "TOOL_RESULT"):
         assert talk.kinds().count(f"{kind}_START") == talk.kinds().count(f"{kind}_END")
     assert talk.journal.recorded[-1].reply_context.reply_id == ""
     assert talk.state.context[0].text() == "hi"
