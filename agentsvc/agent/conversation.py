@@ -1,6 +1,6 @@
 """The conversation before each call of the model: kept short, told of the moment, shown as every provider takes it."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,18 +44,20 @@ class Conversation:
         with self._interruption:
             self._prompt = await self._agent.prompt(tools)
         state = self._now()
-        found = self._plan(state, self._count(state, tools))
-        if found is not None:
+        count = self._count(state, self._limited(state), tools)
+        if (found := self._plan(state, count)) is not None:
             yield await self._shorten(state, found)
             state = self._now()
-        if hint := self._hint(state, tools):
+            count = self._count(state, self._limited(state), tools)
+        if hint := self._hint(state, count):
             yield hint
 
     def request(self, tools: Tools, tool_choice: ToolChoice) -> ModelRequest:
         """What the model is shown now."""
         state, context_size = self._now(), self._agent.model.context_size
-        messages = visible(self._limited(state), state.reply_context)
-        if self._count(state, tools) > context_size:
+        limited = self._limited(state)
+        messages = visible(limited, state.reply_context)
+        if self._count(state, limited, tools) > context_size:
             messages = fitted(messages, context_size - self._fixed(state, tools))
         shown = view(self._prompt, state.summary, messages, self._repaired)
         return ModelRequest(shown.messages, tools.schemas, tool_choice, shown.breakpoints)
@@ -75,9 +77,9 @@ class Conversation:
         told = tokens.of_text(summary) if isinstance(summary, str) else tokens.of_blocks(summary)
         return tokens.of_schemas(tools.schemas) + tokens.of_text(self._prompt) + told
 
-    def _count(self, state: AgentState, tools: Tools) -> int:
+    def _count(self, state: AgentState, limited: Sequence[Msg], tools: Tools) -> int:
         fixed, summarised = self._fixed(state, tools), state.reply_context.summarised
-        return tokens.count(self._limited(state), state.token_count, fixed, summarised)
+        return tokens.count(limited, state.token_count, fixed, summarised)
 
     def _plan(self, state: AgentState, count: int) -> Plan | None:
         return plan(
@@ -119,12 +121,12 @@ class Conversation:
         state.compression_context = shorter.compression_context
         state.reply_context = replace(state.reply_context, summarised=shorter.reply_context.summarised)
 
-    def _hint(self, state: AgentState, tools: Tools) -> ev.Event | None:
+    def _hint(self, state: AgentState, count: int) -> ev.Event | None:
         hint = inject(
             state,
             self._agent.injection_config,
             self._standing.clock(),
-            estimated_tokens=self._count(state, tools),
+            estimated_tokens=count,
             context_size=self._agent.model.context_size,
             trigger_ratio=self._agent.context_config.trigger_ratio,
         )

@@ -26,7 +26,8 @@ class Grant(Struct, frozen=True):
     """The lease of a session, and the session as it stands.
 
     ``resumed`` says that an earlier holder did not finish its run, ``attempts`` how often that happened without its
-    being handed over. ``inbox`` holds entry ids and inputs, oldest first.
+    being handed over. ``known``: state and context are as the known fence left them, and left out here. ``inbox`` holds
+    entry ids and inputs, oldest first.
     """
 
     session_id: SessionId
@@ -38,6 +39,7 @@ class Grant(Struct, frozen=True):
     resumed: bool
     attempts: int
     stop: bool
+    known: bool
     state: bytes
     context: list[bytes]
     inbox: list[tuple[bytes, bytes]]
@@ -73,13 +75,16 @@ class Leases:
         self._lease_ms = int(lease_s * 1000)
         self._log_keep = log_keep
 
-    async def take(self, request: RunRequest, worker: str) -> Grant | Busy | None:
-        """The lease, if something is to be done; None when the session is idle, gone or not of this owner and agent."""
+    async def take(self, request: RunRequest, worker: str, known_fence: int = 0) -> Grant | Busy | None:
+        """The lease, if something is to be done; None when the session is idle, gone or not of this owner and agent.
+
+        State and context are not read when nobody has held the session since ``known_fence``.
+        """
         names = keys.of_session(request.session_id)
         reply = await self._redis.call(
             _TAKE,
             (names.head, names.inbox, names.state, names.context),
-            (request.owner, request.agent_id, worker, new_id(), self._lease_ms, request.run_id),
+            (request.owner, request.agent_id, worker, new_id(), self._lease_ms, request.run_id, known_fence),
         )
         match reply[0]:
             case b"granted":
@@ -157,7 +162,7 @@ class Leases:
 
 
 def _grant(request: RunRequest, reply: list[Any]) -> Grant:
-    _, fence, seq, run_id, resumed, attempts, stop, state, context, inbox = reply
+    _, fence, seq, run_id, resumed, attempts, stop, known, state, context, inbox = reply
     return Grant(
         session_id=request.session_id,
         owner=request.owner,
@@ -168,6 +173,7 @@ def _grant(request: RunRequest, reply: list[Any]) -> Grant:
         seq=seq,
         resumed=bool(resumed),
         stop=bool(stop),
+        known=bool(known),
         state=state,
         context=context,
         inbox=[(entry, fields[1]) for entry, fields in inbox],

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -11,6 +12,7 @@ _LONGEST_ID = 40
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+@lru_cache(maxsize=256)
 def participant(name: str) -> str:
     """Who speaks. Empty when nothing of the name can be written."""
     return _plain(name)

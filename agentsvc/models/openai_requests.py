@@ -90,6 +90,12 @@ def _messages(messages: Sequence[Msg], accepts: Sequence[str]) -> Iterator[Wire]
 
 def _said(message: Msg, accepts: Sequence[str]) -> Iterator[Wire]:
     """A message of the user or the system."""
+    match message.content:
+        case [TextBlock(text=text)] if text:  # nearly always
+            yield {"role": message.role, **_named(message.name, message.role), "content": text}
+            return
+        case _:
+            pass
     content = parts([block for block in message.content if isinstance(block, TextBlock | DataBlock)], accepts)
     if content:
         yield {"role": message.role, **_named(message.name, message.role), "content": _folded(content)}

@@ -1,6 +1,7 @@
 """The journal of one reply: at the end of each step, what has changed moves in one write."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -19,16 +20,23 @@ def encode_state(state: AgentState) -> bytes:
     return _encode(replace(state, context=[]))
 
 
+class Stored(NamedTuple):
+    """The context as it is in Redis: its messages, and how many bytes each of them has there."""
+
+    messages: list[Msg]
+    lengths: list[int]
+
+
 class ReplyJournal:
     """Compares the state with what is stored and writes the difference, so a step costs what is new in it.
 
-    ``stored`` are the messages of the context as they are in Redis, ``done`` the inbox entries that the reply takes in.
-    ``recorded`` is the state that was taken down last.
+    ``done`` are the inbox entries that the reply takes in. ``stored`` and ``recorded``, the state that was taken down
+    last, are as of the last record.
     """
 
-    def __init__(self, writer: Writer, stored: list[Msg], done: Sequence[bytes], *, resumed: bool) -> None:
+    def __init__(self, writer: Writer, stored: Stored, done: Sequence[bytes], *, resumed: bool) -> None:
         self._writer = writer
-        self._stored = stored
+        self.stored = stored
         self._done = done
         self._resumed = resumed
         self._begun = False
@@ -37,19 +45,21 @@ class ReplyJournal:
 
     def record(self) -> None:
         state, message = self.reply.state, self.reply.message
-        kept = _common(self._stored, state.context)
+        kept = _common(self.stored.messages, state.context)
         reply = encode_message(message)
+        context = [reply if each is message else encode_message(each) for each in state.context[kept:]]
         self._writer.attach(
             Entry(
                 mark=self._mark(state),
                 done=self._done,
                 keep=kept,  # also when all stay: what a write that is sent again had added goes first
-                context=[reply if each is message else encode_message(each) for each in state.context[kept:]],
+                context=context,
                 messages=[(message.id, reply)],
                 state=encode_state(state),
             )
         )
-        self._stored, self._done, self._begun = state.context, (), True
+        self.stored = Stored(state.context, [*self.stored.lengths[:kept], *map(len, context)])
+        self._done, self._begun = (), True
         self.recorded = state
 
     async def settle(self) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from agentsvc.agent.agent import Agent, AgentMiddleware
+from agentsvc.agent.groups import ToolGroup
 from agentsvc.agent.model import ChatModelBase, ModelDelta, ModelRequest
 from agentsvc.agent.permissions import with_rules
+from agentsvc.agent.sources import ToolSource
 from agentsvc.agent.tool import ToolBase
 from agentsvc.agent.toolkit import Toolkit
 from agentsvc.bus.leases import Grant
@@ -33,7 +35,7 @@ _ATTEMPTS = 3  # times that a run may take its worker down with it
 
 T = TypeVar("T")
 Factory = Callable[[OwnerId, AgentId, SessionId], Awaitable[Sequence[T]]]
-ToolFactory = Factory[ToolBase]
+ToolFactory = Factory[ToolBase | ToolSource | ToolGroup]
 MiddlewareFactory = Factory[AgentMiddleware]
 
 
@@ -80,7 +82,10 @@ class Prepare:
         record, chosen, spare = _parts(records)
         place = await self.workplaces.of(grant)
         middlewares = await _made(self.extra_middlewares, grant)
-        tools = [*place.tools(self._input_types(chosen)), *await _made(self.extra_tools, grant)]
+        given = await _made(self.extra_tools, grant)
+        groups = [each for each in given if isinstance(each, ToolGroup)]
+        tools: list[ToolBase | ToolSource] = [*place.tools(self._input_types(chosen))]
+        tools += [each for each in given if not isinstance(each, ToolGroup)]
         for middleware in middlewares:
             tools += await middleware.list_tools()
         return Agent(
@@ -88,7 +93,7 @@ class Prepare:
             system_prompt=record.data.system_prompt,
             model=self._model(chosen, records),
             fallback=self._model(spare, records) if spare is not None else None,
-            toolkit=Toolkit(tools, skills=[place.skills] if place.skills is not None else []),
+            toolkit=Toolkit(tools, groups, [place.skills] if place.skills is not None else []),
             middlewares=middlewares,
             config=record.data.react_config,
             instructions=place.instructions,

@@ -24,7 +24,8 @@ from agentsvc.domain.runs import Input, Messages, decode_input
 from agentsvc.domain.sessions import Status
 from agentsvc.domain.states import AgentState, ReplyContext
 from agentsvc.domain.times import now
-from agentsvc.runs.journal import ReplyJournal, encode_state
+from agentsvc.runs.journal import ReplyJournal, Stored, encode_state
+from agentsvc.runs.memory import Remembered
 from agentsvc.runs.prepare import Prepare
 from agentsvc.runs.writer import Writer
 from agentsvc.storage.store import Bundle
@@ -40,18 +41,30 @@ class Run:
     ``interrupt`` ends the reply, ``hand_over`` the run: the session then goes to another worker as last recorded.
     """
 
-    def __init__(self, bus: MessageBus, prepare: Prepare, grant: Grant, *records: Bundle | None) -> None:
+    def __init__(
+        self,
+        bus: MessageBus,
+        prepare: Prepare,
+        grant: Grant,
+        *records: Bundle | None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._bus = bus
         self._prepare = prepare
         self._grant = grant
         self._records: deque[Bundle | None] = deque(records)
         self._interruption = Interruption()
         self._waiting = deque(grant.inbox)
-        self._state = _state(grant)
-        # One that cannot be read is rewritten with all that stands around it.
+        if grant.known and remembered is not None:
+            self._state = remembered.state
+            self._stored = Stored(self._state.context, remembered.lengths)
+        else:
+            self._state = _state(grant)
+            # One that cannot be read is rewritten with all that stands around it.
+            whole = len(self._state.context) == len(grant.context)
+            self._stored = Stored(self._state.context, [*map(len, grant.context)]) if whole else Stored([], [])
         # A worker that died may have left records behind what it wrote down.
         self._told: list[Approval] | None = None if self._state.approvals else self._state.approvals
-        self._stored = self._state.context if len(self._state.context) == len(grant.context) else []
         self._task: asyncio.Task[None] | None = None
         self._handed_over = False
         self._cancelled = False
@@ -66,6 +79,11 @@ class Run:
     @property
     def fence(self) -> int:
         return self._grant.fence
+
+    @property
+    def remembered(self) -> Remembered:
+        """What may be known of the session when this run has ended and nobody else has held it."""
+        return Remembered(self.fence, self._state, self._stored.lengths)
 
     def interrupt(self) -> None:
         self._interruption.request()
@@ -165,7 +183,7 @@ class Run:
                 if journal.recorded is not None:
                     await self._tell_approvals(journal.recorded)
         self._state = reply.state
-        self._stored = self._state.context
+        self._stored = journal.stored
         await self.writer.settle()
         if not reply.parked:
             self._interruption.reset()

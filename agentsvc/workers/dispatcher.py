@@ -10,6 +10,7 @@ from agentsvc.bus.leases import Grant
 from agentsvc.bus.queue import Ticket
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.ids import SessionId
+from agentsvc.runs.memory import Memory
 from agentsvc.runs.prepare import Prepare
 from agentsvc.runs.run import Run
 from agentsvc.workers.supervisor import pause
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 _WAIT_MS = 1_000  # how long a claim waits for a request before it looks whether it shall stop
 _AT_ONCE = 64  # requests a claim
 _LAST = 2.0  # seconds to hand a session over
+_REMEMBERED = 16 * 1024 * 1024  # bytes of conversations; as objects they take some times as much
 _BEAT = 1.0  # most seconds between renewals; a stop whose signal was lost is seen then at the latest
 
 
@@ -32,6 +34,7 @@ class Dispatcher:
         self._lease_s = lease_s
         self._grace_s = grace_s
         self._beat = min(_BEAT, lease_s / 4)
+        self._memory = Memory(_REMEMBERED)
         self._tickets: dict[Ticket, asyncio.Task[None]] = {}
         self._runs: dict[SessionId, Run] = {}
         self._room = asyncio.Event()
@@ -124,9 +127,10 @@ class Dispatcher:
     async def _carry_out(self, ticket: Ticket) -> bool:
         """Says whether somebody else has to go on."""
         request = ticket.request
+        remembered = self._memory.take(request.session_id)
         while True:
             taken, records = await asyncio.gather(
-                self._bus.leases.take(request, self._bus.worker),
+                self._bus.leases.take(request, self._bus.worker, remembered.fence if remembered is not None else 0),
                 self._prepare.records(request.owner, request.session_id),
                 return_exceptions=True,
             )
@@ -134,8 +138,9 @@ class Dispatcher:
                 raise taken
             if isinstance(taken, Grant):
                 known = () if isinstance(records, BaseException) else (records,)
+                run = Run(self._bus, self._prepare, taken, *known, remembered=remembered)
                 with telemetry.bound(user=taken.owner, session=taken.session_id, run=taken.run_id):
-                    return not await self._run(Run(self._bus, self._prepare, taken, *known))
+                    return not await self._run(run)
             if taken is None or not ticket.reclaimed:
                 return False  # nothing to do, or the holder cannot leave without looking at the inbox
             await asyncio.sleep(min(taken.seconds, self._lease_s))
@@ -146,7 +151,10 @@ class Dispatcher:
             earlier.lose()
         self._runs[run.session_id] = run
         try:
-            return await run.carry_out()
+            ended = await run.carry_out()
+            if ended:
+                self._memory.keep(run.session_id, run.remembered)
+            return ended
         finally:
             if self._runs.get(run.session_id) is run:
                 del self._runs[run.session_id]

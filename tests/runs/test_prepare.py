@@ -22,6 +22,7 @@ def grant(attempts: int) -> Grant:
         resumed=True,
         attempts=attempts,
         stop=False,
+        known=False,
         state=b"",
         context=[],
         inbox=[],

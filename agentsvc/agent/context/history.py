@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from agentsvc.agent.context.cleaning import clean
 from agentsvc.agent.context.pairing import paired
-from agentsvc.domain.messages import Msg, ThinkingBlock, ToolCallBlock
+from agentsvc.domain.messages import Msg, TextBlock, ThinkingBlock, ToolCallBlock
 
 
 def repair(context: Sequence[Msg]) -> list[Msg]:
@@ -49,12 +49,23 @@ class Repair:
         known = self._seen.get(id(message))
         if known is not None and known.message is message:
             return known
+        if _plain(message):
+            return _Seen(message, message, sound=True, calls=())
         cleaned = clean(message)
         if cleaned is None:
             return _Seen(message, None, sound=True, calls=())
         alone = paired([cleaned])
         calls = tuple(block.id for block in cleaned.content if isinstance(block, ToolCallBlock))
         return _Seen(message, cleaned, sound=len(alone) == 1 and alone[0] is cleaned, calls=calls)
+
+
+def _plain(message: Msg) -> bool:
+    """Most messages are words alone, with which nothing can be wrong."""
+    return (
+        message.role != "system"
+        and bool(message.content)
+        and all(isinstance(block, TextBlock) and block.text.strip() for block in message.content)
+    )
 
 
 def _without_last_thought(messages: list[Msg]) -> list[Msg]:

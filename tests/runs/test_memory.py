@@ -1,0 +1,80 @@
+"""A worker remembers a session between turns, as long as nobody else has held it."""
+
+from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.bus.leases import Grant
+from agentsvc.domain.ids import SessionId
+from agentsvc.domain.messages import decode_message
+from agentsvc.domain.states import AgentState
+from agentsvc.runs.memory import Memory, Remembered
+from agentsvc.runs.run import Run
+from tests.fakes.models import text
+from tests.runs.conftest import SESSION, Actors, Say, granted, request
+
+
+def remembered(size: int, fence: int = 1) -> Remembered:
+    return Remembered(fence, AgentState(session_id="s"), [size])
+
+
+def test_the_least_recently_used_is_given_up_when_all_together_are_too_large() -> None:
+    memory = Memory(100)
+    for name, size in (("a", 40), ("b", 40), ("c", 40), ("d", 101)):
+        memory.keep(SessionId(name), remembered(size))
+
+    held = {name for name in "abcd" if memory.take(SessionId(name)) is not None}
+
+    assert held == {"b", "c"}
+    memory.keep(SessionId("e"), remembered(100))
+    assert memory.take(SessionId("e")) is not None
+
+
+def test_what_is_taken_is_forgotten() -> None:
+    memory = Memory(100)
+    memory.keep(SESSION, remembered(10))
+
+    assert memory.take(SESSION) is not None
+    assert memory.take(SESSION) is None
+
+
+async def turn(bus: RedisMessageBus, worker: str, before: Remembered | None = None) -> tuple[Grant, Run]:
+    taken = await bus.leases.take(request(), worker, before.fence if before is not None else 0)
+    assert isinstance(taken, Grant)
+    run = Run(bus, Actors(text("Well")), taken, remembered=before)
+    assert await run.carry_out()
+    return taken, run
+
+
+def texts(run: Run) -> list[str | None]:
+    return [message.text() for message in run.remembered.state.context]
+
+
+async def test_nothing_is_read_again_while_nobody_else_holds_the_session(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    _, first = await turn(bus, "w1")
+    await say("two")
+
+    taken, second = await turn(bus, "w1", first.remembered)
+
+    assert (taken.known, taken.context, taken.state) == (True, [], b"")
+    assert texts(second) == ["one", "Well", "two", "Well"]
+    kept = await raw(bus, say)
+    assert [decode_message(each).text() for each in kept] == texts(second)
+    assert [len(each) for each in kept] == second.remembered.lengths
+
+
+async def test_what_another_worker_has_added_is_read(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    _, first = await turn(bus, "w1")
+    await say("two")
+    await turn(bus, "w2")
+    await say("three")
+
+    taken, third = await turn(bus, "w1", first.remembered)
+
+    assert not taken.known
+    assert texts(third) == ["one", "Well", "two", "Well", "three", "Well"]
+
+
+async def raw(bus: RedisMessageBus, say: Say) -> list[bytes]:
+    """The context as it is stored, as somebody reads it who knows nothing."""
+    await say("who reads")
+    return (await granted(bus, "w9")).context
