@@ -93,11 +93,6 @@ def victim(
         yield service
 
 
-def lines(file: Path) -> list[str]:
-    """What was written to it; nothing when it is not there."""
-    return file.read_text().splitlines() if file.exists() else []
-
-
 def the_same(talk: Conversation, user: User) -> Conversation:
     """The conversation as this client reaches it, which may be on another service."""
     return Conversation(user, talk.agent_id, talk.session_id)

@@ -9,10 +9,11 @@ import pytest
 
 from agentsvc.domain.events import REPLY_RESUMED, Custom, ReplyEnd
 from agentsvc.domain.messages import ToolResultBlock
-from tests.chaos.conftest import Inside, lines, the_same, victim
+from tests.chaos.conftest import Inside, the_same, victim
 from tests.conftest import Until
 from tests.fakes.openai_scripts import Call, Calls, Hang, Hold, Step, count, words
 from tests.fakes.openai_server import OpenAIServer
+from tests.fakes.tools import lines
 from tests.service import Conversation, Service, replies, user_of
 
 pytestmark = pytest.mark.chaos

@@ -17,10 +17,11 @@ import pytest
 
 from agentsvc.domain.events import ReplyEnd
 from agentsvc.domain.messages import Msg, ToolResultBlock, decode_message
-from tests.chaos.conftest import Inside, inside, lines, the_same, victim
+from tests.chaos.conftest import Inside, inside, the_same, victim
 from tests.chaos.victim import LAST
 from tests.conftest import wait_until
 from tests.fakes.openai_server import OpenAIServer
+from tests.fakes.tools import lines
 from tests.redis_server import redis_server
 from tests.service import Conversation, Service, User, message, replies, user_of
 

@@ -9,10 +9,11 @@ import pytest
 
 from agentsvc.domain.events import ReplyEnd
 from agentsvc.domain.messages import ToolResultBlock
-from tests.chaos.conftest import Inside, lines, victim
+from tests.chaos.conftest import Inside, victim
 from tests.conftest import Until
 from tests.fakes.openai_scripts import Call, Calls, words
 from tests.fakes.openai_server import OpenAIServer
+from tests.fakes.tools import lines
 from tests.service import replies, user_of
 
 pytestmark = pytest.mark.chaos

@@ -9,7 +9,6 @@ requests changes nothing before its reply, so it is one place. A place is called
 often that came by. What was passed is in the trace, a line each.
 """
 
-import asyncio
 import os
 import signal
 from collections import Counter
@@ -18,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from agentsvc import cli, telemetry
-from agentsvc.agent.tool import ToolBase, tool
+from agentsvc.agent.tool import ToolBase
 from agentsvc.app import create_app
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.kv.client import Command, Redis
 from agentsvc.settings import Settings
+from tests.fakes.tools import tools_that_write_to
 
 # What goes on without anybody asking for it, at times of its own; and a note, which travels with what is accepted.
 _UNCOUNTED = {"XAUTOCLAIM", "XCLAIM", "renew", "forget", "PING", "overdue", "note"}
@@ -84,33 +84,6 @@ def instrument(countdown: Countdown) -> None:
 def _name(redis: Redis, command: Command) -> str:
     """The command, or the script that it runs."""
     return redis._scripts[str(command[1])].name if command[0] == "EVALSHA" else str(command[0])
-
-
-def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
-    def write(*words: str) -> None:
-        with trace.open("a") as file:
-            file.write(" ".join(words) + "\n")
-
-    @tool(concurrent=False, always_allowed=True)
-    async def once(mark: str) -> str:
-        """May not be repeated."""
-        write("once", mark)
-        return "done"
-
-    @tool(concurrent=False, idempotent=True, always_allowed=True)
-    async def again(mark: str) -> str:
-        """May be repeated."""
-        write("again", mark)
-        return "done"
-
-    @tool(always_allowed=True)
-    async def hang(mark: str) -> str:
-        """Never ends; says in which process it hangs."""
-        write("hang", mark, str(os.getpid()))
-        await asyncio.Event().wait()
-        return "never"
-
-    return once, again, hang
 
 
 def app() -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import redis
 
 from tests.conftest import wait_until
 from tests.fakes.openai_server import OpenAIServer
+from tests.flows.workshop import TRACE
 from tests.keyleak import leaked
 from tests.redis_server import redis_server
 from tests.service import Service, User, serving, user_of
@@ -60,6 +62,14 @@ async def ada(service: Service, database: redis.Redis) -> AsyncIterator[User]:
     await wait_until(at_work, "all workers are at work", within=STARTED)
     async with user_of(service, "ada") as user:
         yield user
+
+
+@pytest.fixture
+def trace(service: Service) -> Path:
+    """Where the tools of ``tests.flows.workshop`` write; empty."""
+    file = service.log.parent / TRACE
+    file.write_text("")
+    return file
 
 
 @pytest.fixture

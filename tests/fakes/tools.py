@@ -1,0 +1,55 @@
+"""Tools that write down each of their calls in a file, a line each."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from agentsvc.agent.tool import ToolBase, tool
+
+
+def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
+    def write(*words: str) -> None:
+        with trace.open("a") as file:
+            file.write(" ".join(words) + "\n")
+
+    @tool(concurrent=False, always_allowed=True)
+    async def once(mark: str) -> str:
+        """May not be repeated."""
+        write("once", mark)
+        return "done"
+
+    @tool(concurrent=False, idempotent=True, always_allowed=True)
+    async def again(mark: str) -> str:
+        """May be repeated."""
+        write("again", mark)
+        return "done"
+
+    @tool(always_allowed=True)
+    async def hang(mark: str) -> str:
+        """Never ends; says in which process it hangs."""
+        write("hang", mark, str(os.getpid()))
+        await asyncio.Event().wait()
+        return "never"
+
+    @tool(concurrent=False)
+    async def deploy(mark: str) -> str:
+        """May not be repeated, and not run unasked."""
+        write("deploy", mark)
+        return f"deployed {mark}"
+
+    @tool(always_allowed=True)
+    async def echo(text: str) -> str:
+        """Gives what it is given."""
+        return text
+
+    @tool(external=True)
+    async def camera(subject: str) -> None:
+        """Takes a photograph, at the client."""
+
+    return once, again, hang, deploy, echo, camera
+
+
+def lines(file: Path) -> list[str]:
+    """What was written to it; nothing when it is not there."""
+    return file.read_text().splitlines() if file.exists() else []

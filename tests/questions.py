@@ -1,0 +1,75 @@
+"""What a parked reply asks, and how clients answer it."""
+
+from typing import Any
+
+import msgspec
+
+from agentsvc.domain.events import Event, RequireExternalExecution, RequireUserConfirm
+from tests.conftest import wait_until
+from tests.service import Conversation, Reader
+
+ASKING = "awaiting_permission"
+WANTING = "awaiting_external_result"
+
+
+def confirmed(asked: RequireUserConfirm, *, rules: Any = None, reply_id: str = "", **call: Any) -> dict[str, Any]:
+    """Yes to every call of a question. ``call`` changes what is said of them, ``rules`` hold from now on."""
+    return _decided(asked, True, rules, reply_id, call)
+
+
+def refused(asked: RequireUserConfirm, **call: Any) -> dict[str, Any]:
+    return _decided(asked, False, None, "", call)
+
+
+def _decided(asked: RequireUserConfirm, yes: bool, rules: Any, reply_id: str, call: dict[str, Any]) -> dict[str, Any]:
+    calls = [{**msgspec.to_builtins(each), **call} for each in asked.tool_calls]
+    results = [{"confirmed": yes, "tool_call": each, "rules": rules} for each in calls]
+    return {"type": "USER_CONFIRM_RESULT", "reply_id": reply_id or asked.reply_id, "confirm_results": results}
+
+
+def delivered(
+    asked: RequireExternalExecution, output: Any = "a cat", *, state: str = "success", reply_id: str = "", **result: Any
+) -> dict[str, Any]:
+    """The same result of every call that the client is to carry out; ``result`` changes what is said of them."""
+    given = {"type": "tool_result", "output": output, "state": state}
+    results = [{**given, "id": each.id, "name": each.name, **result} for each in asked.tool_calls]
+    return {"type": "EXTERNAL_EXECUTION_RESULT", "reply_id": reply_id or asked.reply_id, "execution_results": results}
+
+
+def rule(content: str | None = None, tool: str = "deploy", behavior: str = "allow") -> dict[str, Any]:
+    return {"tool_name": tool, "rule_content": content, "behavior": behavior, "source": "user"}
+
+
+async def asked(stream: Reader, talk: Conversation) -> RequireUserConfirm:
+    """The next question, once the session waits for its answer."""
+    question: RequireUserConfirm = await stream.until(RequireUserConfirm)
+    await parked(talk)
+    return question
+
+
+async def wanted(stream: Reader, talk: Conversation) -> RequireExternalExecution:
+    """The next call that the client is to carry out, once the session waits for its result."""
+    call: RequireExternalExecution = await stream.until(RequireExternalExecution)
+    await parked(talk, WANTING)
+    return call
+
+
+async def parked(talk: Conversation, status: str = ASKING, within: float = 15) -> None:
+    async def waits() -> bool:
+        return await talk.status() == status
+
+    await wait_until(waits, f"the session is {status}", within=within)
+
+
+async def approvals(talk: Conversation, status: str = "all") -> list[dict[str, Any]]:
+    """The records of what the session asks and has asked, newest first."""
+    query = {"session_id": talk.session_id, "status": status}
+    answer = await talk.user.ask("GET", "/approvals/", params=query)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["approvals"]
+    return found
+
+
+def kinds(events: list[Event]) -> list[str]:
+    """The types of events, in order."""
+    return [str(event.__struct_config__.tag) for event in events]
