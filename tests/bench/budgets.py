@@ -46,6 +46,10 @@ def _turns(name: str) -> Value:
     return _growth(_figure("g", name, turn=10), _figure("g", name, turn=1000))
 
 
+def _compressed(name: str) -> Value:
+    return _growth(_figure("k", name, turn=10), _figure("k", name, turn=2000))
+
+
 def _pages(name: str) -> Value:
     few, many = ({"records": count, "request": name} for count in (10, 10_000))
     return _growth(_figure("f", "c1_ms_p50", **few), _figure("f", "c1_ms_p50", **many))
@@ -70,6 +74,8 @@ BUDGETS = (
     Budget("400 sessions at 50 tokens/s: wall over ideal", "", 1.2, _figure("d", "wall_over_ideal", sessions=400)),
     Budget("turn 1,000 over turn 10: first token", "", 1.2, _turns("first_token_ms_p50")),
     Budget("turn 1,000 over turn 10: CPU", "", 1.2, _turns("cpu_ms_per_turn")),
+    Budget("turn 2,000 over turn 10, compressed: first token", "", 1.2, _compressed("first_token_ms_p50")),
+    Budget("turn 2,000 over turn 10, compressed: CPU", "", 1.2, _compressed("cpu_ms_per_turn")),
     Budget("10 agents of 10,000 over of 10", "", 1.5, _pages("10 agents")),
     Budget("10 sessions of 10,000 over of 10", "", 1.5, _pages("10 sessions")),
     Budget("10 messages of 10,000 over of 10", "", 1.5, _pages("10 messages")),

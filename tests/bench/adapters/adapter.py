@@ -56,7 +56,7 @@ class Adapter:
     async def set_up(self, http: Http) -> None:
         """Called after each start, on an empty store: credentials and the like."""
 
-    async def agent(self, http: Http) -> str:
+    async def agent(self, http: Http, **settings: Any) -> str:
         """The id of a new agent."""
         raise NotImplementedError
 
@@ -109,8 +109,8 @@ class Rest(Adapter):
         made = await http.ask("POST", "/credential/", self.user, {"data": data})
         self._credential: str = made["credential_id"]
 
-    async def agent(self, http: Http) -> str:
-        made = await http.ask("POST", "/agent/", self.user, {"name": "bench"})
+    async def agent(self, http: Http, **settings: Any) -> str:
+        made = await http.ask("POST", "/agent/", self.user, {"name": "bench", **settings})
         return str(made["agent_id"])
 
     async def session(self, http: Http, agent: str, model: str = "fake") -> Session:

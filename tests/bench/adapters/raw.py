@@ -1,6 +1,7 @@
 """The upper bound: ``apps/raw_app.py`` under Granian."""
 
 from itertools import count
+from typing import Any
 
 from tests.bench.adapters.adapter import ROOT, Adapter, Command, Session
 from tests.bench.wire import Http, Request
@@ -28,7 +29,7 @@ class Raw(Adapter):
         }
         return Command(arguments, environment)
 
-    async def agent(self, http: Http) -> str:
+    async def agent(self, http: Http, **settings: Any) -> str:
         return ""
 
     async def session(self, http: Http, agent: str, model: str = "fake") -> Session:

@@ -8,7 +8,7 @@ from tests.bench.options import Options
 from tests.bench.scenarios.crowds import sessions, subscribers, workers
 from tests.bench.scenarios.idle import idle
 from tests.bench.scenarios.joins import joins
-from tests.bench.scenarios.long import long
+from tests.bench.scenarios.long import compressed, long
 from tests.bench.scenarios.records import records
 from tests.bench.scenarios.replies import burst, latency
 from tests.bench.scenarios.schedules import schedules
@@ -19,6 +19,10 @@ _LAG = "lag_ms_p50 lag_ms_p99 "
 _SESSIONS = (
     "wall_over_ideal first_token_ms_p50 first_token_ms_p99 " + _LAG + "gap_ms_p99 " + _COST + "service_cpu_s pss_mb "
     "redis_clients missing errors foreign_cpu_pct"
+)
+_TURN = (
+    "first_token_ms_p50 whole_ms_p50 reach_model_ms_p50 cpu_ms_per_turn redis_ops_per_turn redis_round_trips_per_turn "
+    "pss_mb foreign_cpu_pct"
 )
 
 
@@ -74,8 +78,7 @@ SCENARIOS = {
         "a long session",
         long,
         "turn",
-        "first_token_ms_p50 whole_ms_p50 reach_model_ms_p50 cpu_ms_per_turn redis_ops_per_turn "
-        "redis_round_trips_per_turn pss_mb foreign_cpu_pct",
+        _TURN,
     ),
     "h": _scenario(
         "start and rest",
@@ -90,4 +93,5 @@ SCENARIOS = {
         "fired missed duplicated fired_within_60_s late_ms_p50 late_ms_p99 late_ms_max service_cpu_s pss_mb",
     ),
     "j": _scenario("two workers", workers, "sessions workers", _SESSIONS),
+    "k": _scenario("a long session that is compressed", compressed, "turn", _TURN),
 }

@@ -1,9 +1,10 @@
-"""g: one session that gets long."""
+"""g, k: one session that gets long."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
+from tests.bench.adapters.adapter import Session
 from tests.bench.figures import Row, median, ms, per
 from tests.bench.options import Options
 from tests.bench.stack import Stack
@@ -23,17 +24,31 @@ async def long(stack: Stack, options: Options) -> AsyncIterator[Row]:
     """Short turns, the next one as soon as the last has ended: what one costs around the marked ones."""
     await stack.restart()
     session = await stack.adapter.session(stack.http, stack.agent, _LARGE)
+    async for row in _turns(stack, session, options.marks, options.limit):
+        yield row
+
+
+async def compressed(stack: Stack, options: Options) -> AsyncIterator[Row]:
+    """The same twice as long, with an agent that has its conversation summarised every 150 turns or so."""
+    await stack.restart()
+    agent = await stack.adapter.agent(stack.http, context_config={"trigger_ratio": 0.02, "reserve_ratio": 0.005})
+    session = await stack.adapter.session(stack.http, agent)
+    async for row in _turns(stack, session, (*options.marks, 2 * max(options.marks)), options.limit):
+        yield row
+
+
+async def _turns(stack: Stack, session: Session, marks: Sequence[int], limit: float) -> AsyncIterator[Row]:
     meter = stack.meter()
     turns: list[_Turn] = []
     async with watched(stack, session=session) as (_, (reader,)):
-        for number in range(1, max(options.marks) + _AROUND + 1):
-            if number + _AROUND in options.marks:
+        for number in range(1, max(marks) + _AROUND + 1):
+            if number + _AROUND in marks:
                 turns.clear()
                 await asyncio.sleep(0.5)
                 meter.start()
-            sent, _ = await turn(stack, session, [reader], "[[n=2]]", limit=options.limit)
+            sent, _ = await turn(stack, session, [reader], "[[n=2]]", limit=limit)
             turns.append(_Turn(reader.first_token_at - sent, reader.last_at - sent, reader.let_go_at - sent))
-            if number - _AROUND in options.marks:
+            if number - _AROUND in marks:
                 await asyncio.sleep(0.5)
                 yield {"turn": number - _AROUND} | _around(turns, meter.stop())
 
