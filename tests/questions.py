@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from agentsvc.domain.events import Event, RequireExternalExecution, RequireUserConfirm
+from agentsvc.domain.events import RequireExternalExecution, RequireUserConfirm
+from agentsvc.domain.messages import Msg, TextBlock, ToolResultBlock
 from tests.conftest import wait_until
 from tests.service import Conversation, Reader
 
@@ -70,6 +71,11 @@ async def approvals(talk: Conversation, status: str = "all") -> list[dict[str, A
     return found
 
 
-def kinds(events: list[Event]) -> list[str]:
-    """The types of events, in order."""
-    return [str(event.__struct_config__.tag) for event in events]
+def results(reply: Msg) -> list[ToolResultBlock]:
+    return [block for block in reply.content if isinstance(block, ToolResultBlock)]
+
+
+def text_of(result: ToolResultBlock) -> str:
+    if isinstance(result.output, str):
+        return result.output
+    return "".join(block.text for block in result.output if isinstance(block, TextBlock))

@@ -7,12 +7,11 @@ import pytest
 import redis
 
 from agentsvc.domain.events import ReplyEnd, ReplyStart
-from agentsvc.domain.messages import Msg, TextBlock, ToolResultBlock
 from tests.fakes.openai_scripts import Call, Calls
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.flows.readers import is_dense
 from tests.flows.traces import traces
-from tests.questions import WANTING, approvals, delivered, wanted
+from tests.questions import WANTING, approvals, delivered, results, text_of, wanted
 from tests.service import Conversation, User, replies
 
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
@@ -21,16 +20,6 @@ PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 def shoot(provider: OpenAIServer, *subjects: str) -> None:
     provider.script(Calls([Call("camera", {"subject": subject}) for subject in subjects]))
     provider.script(*words("I see"))
-
-
-def results(reply: Msg) -> list[ToolResultBlock]:
-    return [block for block in reply.content if isinstance(block, ToolResultBlock)]
-
-
-def text_of(result: ToolResultBlock) -> str:
-    if isinstance(result.output, str):
-        return result.output
-    return "".join(block.text for block in result.output if isinstance(block, TextBlock))
 
 
 async def send(way: str, talk: Conversation, call: Any, output: Any, state: str) -> int:
