@@ -23,7 +23,7 @@ shell = pytest.mark.skipif(shutil.which("bwrap") is None, reason="Bash is offere
 
 async def test_a_mode_holds_from_the_next_run_on(ada: User, provider: OpenAIServer, service: Service) -> None:
     talk = await working(ada, provider, permission_mode="default")
-    outcomes = {}
+    outcomes: dict[str, str] = {}
     for mode in ("explore", "accept_edits", "dont_ask", "bypass", "explore"):
         record = await changed(talk, permission_mode=mode)
         (result,) = await carried_out(talk, provider, write(f"{mode}-{len(outcomes)}.txt", "x"))
