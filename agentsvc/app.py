@@ -11,15 +11,13 @@ from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin, Swagg
 from litestar.types import Middleware
 
 from agentsvc import telemetry
-from agentsvc.agent.agent import AgentMiddleware
-from agentsvc.agent.tool import ToolBase
 from agentsvc.agent.workspace import WorkspaceManagerBase
 from agentsvc.bus.bus import MessageBus
 from agentsvc.http import problems
 from agentsvc.http.identity import HEADER, Auth
 from agentsvc.models.credentials import CredentialBase
 from agentsvc.plugin import AgentServicePlugin
-from agentsvc.runs.prepare import Factory
+from agentsvc.runs.prepare import MiddlewareFactory, ToolFactory
 from agentsvc.settings import Settings
 from agentsvc.storage.store import StorageBase
 
@@ -31,8 +29,8 @@ def create_app(
     *,
     extra_credentials: Sequence[type[CredentialBase]] = (),
     extra_middlewares: Sequence[Middleware] = (),
-    extra_agent_middlewares: Factory[AgentMiddleware] | None = None,
-    extra_agent_tools: Factory[ToolBase] | None = None,
+    extra_agent_middlewares: MiddlewareFactory | None = None,
+    extra_agent_tools: ToolFactory | None = None,
     auth: Auth = HEADER,
     settings: Settings | None = None,
     title: str = "agentsvc",

@@ -147,10 +147,14 @@ def _redis(settings: Settings) -> Generator[Settings]:
 
 def _after_fork(server: EmbeddedRedis) -> None:
     parent = os.getpid()
+    tied = False
 
     def tie() -> None:
-        server.forget()
-        end_with_parent(parent)
+        nonlocal tied
+        if not tied:  # what a worker starts is its own
+            tied = True
+            server.forget()
+            end_with_parent(parent)
 
     os.register_at_fork(after_in_child=tie)
 

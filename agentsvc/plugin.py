@@ -16,8 +16,6 @@ from litestar.openapi.spec import Components
 from litestar.plugins import InitPlugin
 from litestar.types import Middleware
 
-from agentsvc.agent.agent import AgentMiddleware
-from agentsvc.agent.tool import ToolBase
 from agentsvc.agent.workspace import WorkspaceManagerBase
 from agentsvc.bus.bus import MessageBus
 from agentsvc.domain.errors import Unavailable
@@ -37,7 +35,7 @@ from agentsvc.http.request_ids import RequestIds, Signature
 from agentsvc.http.sessions import SessionController
 from agentsvc.http.stream import StreamController
 from agentsvc.models.credentials import CredentialBase
-from agentsvc.runs.prepare import Factory
+from agentsvc.runs.prepare import MiddlewareFactory, ToolFactory
 from agentsvc.settings import Settings
 from agentsvc.storage.store import StorageBase
 from agentsvc.wiring import Given, Parts, open_parts
@@ -73,9 +71,10 @@ _SERVICES = (
 class AgentServicePlugin(InitPlugin):
     """``Litestar(plugins=[AgentServicePlugin(prefix="/agents-service")])``.
 
-    ``extra_agent_tools`` and ``extra_agent_middlewares`` are async functions of user, agent and session id;
-    ``extra_middlewares`` are Litestar's and see the requests below the prefix. ``auth`` says who sends a request. What
-    is not given is made from the settings, and the settings from the environment.
+    ``extra_agent_tools`` and ``extra_agent_middlewares`` are async functions of user, agent and session id; the former
+    may also give groups and sources of tools. ``extra_middlewares`` are Litestar's and see the requests below the
+    prefix. ``auth`` says who sends a request. What is not given is made from the settings, and the settings from the
+    environment.
     """
 
     def __init__(
@@ -87,8 +86,8 @@ class AgentServicePlugin(InitPlugin):
         prefix: str = "/agentsvc",
         extra_credentials: Sequence[type[CredentialBase]] = (),
         extra_middlewares: Sequence[Middleware] = (),
-        extra_agent_middlewares: Factory[AgentMiddleware] | None = None,
-        extra_agent_tools: Factory[ToolBase] | None = None,
+        extra_agent_middlewares: MiddlewareFactory | None = None,
+        extra_agent_tools: ToolFactory | None = None,
         auth: Auth = HEADER,
         settings: Settings | None = None,
     ) -> None:

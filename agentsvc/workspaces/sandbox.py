@@ -19,9 +19,9 @@ What a command can and cannot do under each:
                                                            only when it pauses               they kill their keeper
     memory, processor, disk   not limited                  not limited                       not limited
 
-A shared network includes the loopback: what listens there without a password is open to every command. Root is
-root without capabilities. The system is ``/usr`` with its programs and the parts of ``/etc`` that programs need; a
-secret does not belong there.
+There is no network unless it is to be shared. A shared one includes the loopback: what listens there without a
+password is open to every command. Root is root without capabilities. The system is ``/usr`` with its programs and the
+parts of ``/etc`` that programs need; a secret does not belong there.
 """
 
 import os
@@ -56,7 +56,7 @@ class Sandbox(Struct, frozen=True, kw_only=True):
     """``readable`` are paths that commands may read beside the system's. ``bwrap`` is where bubblewrap is."""
 
     name: Confinement
-    network: bool = True
+    network: bool = False
     readable: tuple[str, ...] = ()
     bwrap: str = ""
 
@@ -111,7 +111,7 @@ class Sandbox(Struct, frozen=True, kw_only=True):
         return {kind: [os.fsencode(path) for path in paths] for kind, paths in grants.items()}
 
 
-def choose_sandbox(*, network: bool = True, readable: Sequence[str] = ()) -> Sandbox:
+def choose_sandbox(*, network: bool = False, readable: Sequence[str] = ()) -> Sandbox:
     """The best that works on this machine. It is tried, which takes some milliseconds."""
     found = shutil.which("bwrap")
     best = Sandbox(name="bubblewrap", network=network, readable=tuple(readable), bwrap=found or "")
