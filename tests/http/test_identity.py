@@ -49,7 +49,7 @@ async def test_no_route_gives_or_takes_what_is_somebody_elses(
 ):
     data = {"type": "openai_credential", "api_key": "sk-4711-4711"}
     credential = (await client.post("/credential/", json={"data": data})).json()["credential_id"]
-    ids = {"agent_id": agent, "session_id": session, "credential_id": credential}
+    ids = {"agent_id": agent, "session_id": session, "credential_id": credential, "approval_id": "a1"}
     message = {"name": "u", "role": "user", "content": []}
     bodies = {
         "send_chat": {"agent_id": agent, "session_id": session, "input": message},
@@ -66,7 +66,7 @@ async def test_no_route_gives_or_takes_what_is_somebody_elses(
                 method, path.format(**ids), params={"agent_id": agent}, json=bodies.get(operation, {})
             )
 
-    lists = {"list_agents", "list_credentials"}
+    lists = {"list_agents", "list_approvals", "list_credentials"}
     creates = {"create_agent", "create_credential"}
     for operation, answer in answers.items():
         if operation in lists:
