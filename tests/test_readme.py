@@ -1,36 +1,31 @@
 """The README is true: its shell lines run as they stand, its Python is an app."""
 
 import asyncio
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.documents import ROOT, blocks, check, script
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.service import Service, message, serving, user_of
-
-README = (Path(__file__).parent.parent / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.fixture
 def service(redis_url: str) -> Iterator[Service]:
-    with serving(redis_url) as running:
+    with serving(redis_url, "--workspaces", "local") as running:
         yield running
 
 
-async def shell(script: str, **environment: str) -> str:
-    """What the script says; it must succeed."""
+async def shell(lines: str, **environment: str) -> str:
+    """What the lines say; they must succeed."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-euo",
         "pipefail",
         "-c",
-        script,
+        lines,
+        cwd=ROOT,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -41,11 +36,10 @@ async def shell(script: str, **environment: str) -> str:
 
 
 async def test_the_shell_lines_chat_with_the_demo_and_with_a_provider(service: Service) -> None:
-    conversation, with_a_model = (block.replace("http://127.0.0.1:8000", service.url) for block in blocks("sh"))
+    lines = script("README.md").replace("http://127.0.0.1:8000", service.url)
     await service.ready()
     async with OpenAIServer() as provider, user_of(service, "ada") as ada:
-        script = f"{conversation}\n{with_a_model}\necho; echo ids $AGENT $SESSION"
-        said = await shell(script, OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=provider.url)
+        said = await shell(f"{lines}\necho ids $AGENT $SESSION", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=provider.url)
         agent_id, session_id = said.split()[-2:]
         provider.script(*words("Hello from a script"))
         body = {"agent_id": agent_id, "session_id": session_id, "input": message("hi")}
@@ -57,6 +51,7 @@ async def test_the_shell_lines_chat_with_the_demo_and_with_a_provider(service: S
                 if "REPLY_END" in line:
                     break
 
+    check("README.md", said)
     assert '"status":"started"' in said
     assert "[demo]" in said
     assert said.count('"REPLY_START"') == 1
@@ -68,7 +63,7 @@ async def test_the_shell_lines_chat_with_the_demo_and_with_a_provider(service: S
 
 def test_the_python_is_an_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTSVC_DATA_DIR", str(tmp_path))
-    (source,) = blocks("python")
+    (source,) = blocks("README.md", "python")
     names: dict[str, object] = {}
 
     exec(source, names)  # noqa: S102 - our own README
