@@ -3,10 +3,10 @@
     export VICTIM_MESSAGE=m1 VICTIM_DIES="after write 2" VICTIM_TRACE=trace VICTIM_TOOLS=tools
     python -m tests.chaos.victim serve …
 
-From the moment at which the message with that id is accepted until its run has ended each await on Redis is two places
-to die at: before the commands are sent, and after the replies are here but nobody has seen them. A read that waits for
-requests changes nothing before its reply, so it is one place. A place is called by its command or script and by how
-often that came by. What was passed is in the trace, a line each.
+From the moment at which the message with that id is accepted until its run has ended, or the place is passed that
+``VICTIM_LAST`` names, each await on Redis is two places to die at: before the commands are sent, and after the replies
+are here but nobody has seen them. A read that waits for requests changes nothing before its reply, so it is one place.
+A place is called by its command or script and by how often that came by. What was passed is in the trace, a line each.
 """
 
 import os
@@ -25,18 +25,19 @@ from agentsvc.settings import Settings
 from tests.fakes.tools import tools_that_write_to
 
 # What goes on without anybody asking for it, at times of its own; and a note, which travels with what is accepted.
-_UNCOUNTED = {"XAUTOCLAIM", "XCLAIM", "renew", "forget", "PING", "overdue", "note"}
-
+_UNCOUNTED = {"XAUTOCLAIM", "XCLAIM", "renew", "forget", "PING", "overdue", "due", "note"}
 
 LAST = "after done 1"
+"""The end of the first run."""
 
 
 class Countdown:
-    """Notes the places that are passed from ``message`` to the end of its run, and dies at the one called ``dies``."""
+    """Notes the places that are passed from ``message`` to ``last``, and dies at ``dies``."""
 
-    def __init__(self, message: str, dies: str, trace: Path) -> None:
+    def __init__(self, message: str, dies: str, last: str, trace: Path) -> None:
         self._message = message
         self._dies = dies
+        self._last = last
         self._trace = trace
         self._armed = False
         self._passed: Counter[str] = Counter()
@@ -56,7 +57,7 @@ class Countdown:
             trace.write(f"{place}\n")
         if place == self._dies:
             os.killpg(0, signal.SIGKILL)
-        self._armed = place != LAST
+        self._armed = place != self._last
 
 
 def instrument(countdown: Countdown) -> None:
@@ -90,7 +91,8 @@ def app() -> Any:
     """The app of each worker."""
     if "VICTIM_DIES" in os.environ:
         trace = Path(os.environ["VICTIM_TRACE"])
-        instrument(Countdown(os.environ["VICTIM_MESSAGE"], os.environ["VICTIM_DIES"], trace))
+        last = os.environ.get("VICTIM_LAST", LAST)
+        instrument(Countdown(os.environ["VICTIM_MESSAGE"], os.environ["VICTIM_DIES"], last, trace))
     settings = Settings.from_runtime(os.environ)
     telemetry.configure(settings.log.level, settings.log.format)
     made = tools_that_write_to(Path(os.environ["VICTIM_TOOLS"]))

@@ -44,7 +44,7 @@ def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
         return text
 
     @tool(external=True)
-    async def camera(subject: str) -> None:
+    async def camera(mark: str) -> None:
         """Takes a photograph, at the client."""
 
     return once, again, hang, deploy, echo, camera

@@ -153,7 +153,7 @@ async def test_edited_arguments_that_do_not_fit_the_tool_are_an_error_for_the_mo
 
 async def test_only_what_was_answered_goes_on_until_all_is(ada: User, provider: OpenAIServer, trace: Path) -> None:
     talk = await ada.conversation(provider.url)
-    provider.script(Calls([Call("deploy", {"mark": "a"}), Call("camera", {"subject": "cat"})]))
+    provider.script(Calls([Call("deploy", {"mark": "a"}), Call("camera", {"mark": "cat"})]))
     provider.script(Calls([Call("deploy", {"mark": "b"})]))
     provider.script(*words("All done"))
     async with talk.stream() as stream:

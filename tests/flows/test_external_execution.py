@@ -18,7 +18,7 @@ PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 
 
 def shoot(provider: OpenAIServer, *subjects: str) -> None:
-    provider.script(Calls([Call("camera", {"subject": subject}) for subject in subjects]))
+    provider.script(Calls([Call("camera", {"mark": subject}) for subject in subjects]))
     provider.script(*words("I see"))
 
 
@@ -78,7 +78,7 @@ async def test_every_state_that_a_client_reports_ends_the_call(ada: User, provid
 
 async def test_results_that_come_one_by_one_are_each_kept(ada: User, provider: OpenAIServer) -> None:
     talk = await ada.conversation(provider.url)
-    provider.script(Calls([Call("camera", {"subject": "cat"}), Call("camera", {"subject": "dog"})]))
+    provider.script(Calls([Call("camera", {"mark": "cat"}), Call("camera", {"mark": "dog"})]))
     provider.script(*words("I see"))
     async with talk.stream() as stream:
         await talk.told("look")

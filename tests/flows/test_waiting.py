@@ -180,7 +180,7 @@ async def test_a_question_that_nobody_answers_in_time_is_answered_for_them(
 async def test_a_call_whose_result_never_comes_fails_in_time(ada: User, provider: OpenAIServer) -> None:
     agent = await ada.agent(approval_config={"expires_after": 0.5, "default_answer": "approve"})
     talk = await ada.session(agent, await ada.credential(provider.url))
-    provider.script(Calls([Call("camera", {"subject": "cat"})]))
+    provider.script(Calls([Call("camera", {"mark": "cat"})]))
     provider.script(*words("A pity"))
     async with talk.stream() as stream:
         await talk.told("look")
