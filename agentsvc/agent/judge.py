@@ -66,8 +66,8 @@ async def judge(
         return Refused(str(error), "error")
     examined: list[Examination] = []
 
-    async def check(*, tool_call: ToolCallBlock, tool: ToolBase, tool_input: dict[str, Any]) -> Decision:
-        examined.append(await tool.check_permissions(tool_input, context))
+    async def check(*, tool_call: ToolCallBlock, tool: ToolBase, tool_input: dict[str, Any]) -> Decision:  # noqa: ARG001
+        examined.append(await prepared.examined(tool_input, context))
         return decide(tool_call.name, examined[-1], context)
 
     try:
@@ -82,7 +82,8 @@ async def judge(
         return Refused(f"Whether this call of {call.name} may run could not be found out, so it did not.", "error")
     if decision.behavior == "deny":
         return Refused(f"The call was not allowed. {decision.reason.message}", "denied")
-    if decision.behavior == "allow" or call.state == "allowed" or prepared.tool.is_external_tool:
+    handed_out = prepared.tool.is_external_tool and prepared.trusted
+    if decision.behavior == "allow" or call.state == "allowed" or handed_out:
         return Ready(prepared)
     if not decision.reason.safety and _answered_by(call, examined, context, asked):
         return Waits()

@@ -77,7 +77,7 @@ def _lister(source: ToolSource) -> Callable[[], Awaitable[Sequence[Listed]]]:
 
     def listed(tool: ToolBase) -> Listed | None:
         try:
-            return known.get(id(tool)) or Listed(tool)
+            return known.get(id(tool)) or Listed(tool, trusted=source.trusted)
         except ValueError as error:
             log.warning("a tool of the source %r is left out: %s", source, error)
             return None

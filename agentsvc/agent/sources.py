@@ -20,7 +20,13 @@ class ToolSource(Protocol):
 
     ``version`` costs nothing and changes whenever ``tools`` may answer differently: only then it is asked again. A
     failed listing is tried again in the next turn. How long one may take is for the source to limit.
+
+    ``trusted``: what its tools say of themselves, such as that they only read, is believed. If not, each call is asked
+    about unless a rule or the mode says otherwise.
     """
+
+    @property
+    def trusted(self) -> bool: ...
 
     @property
     def version(self) -> Hashable: ...

@@ -14,8 +14,10 @@ import msgspec
 from agentsvc.agent.arguments import ArgumentSchema, BadArguments, BadSchema, parse, shorten
 from agentsvc.agent.calls import carry_out, not_accepted
 from agentsvc.agent.model import ToolSchema
+from agentsvc.agent.permissions import Examination, WholeTool
 from agentsvc.agent.tool import ToolBase, ToolChunk, ToolMiddlewareBase
 from agentsvc.domain.messages import ToolCallBlock
+from agentsvc.domain.permissions import PermissionContext
 from agentsvc.domain.states import AgentState
 
 log = logging.getLogger(__name__)
@@ -41,12 +43,13 @@ def is_name(text: str) -> bool:
 class Listed:
     """A tool together with what is made of it once. Raises ValueError for one that no model can be told of."""
 
-    def __init__(self, tool: ToolBase) -> None:
+    def __init__(self, tool: ToolBase, *, trusted: bool = True) -> None:
         if not is_name(tool.name):
             raise ValueError(f"{tool.name!r} cannot name a tool: 1 to 64 of A-Z, a-z, 0-9, _ and - can")
         if tool.input_schema.get("type") != "object":
             raise ValueError(f"the input schema of the tool {tool.name!r} is not of type object")
         self.tool = tool
+        self.trusted = trusted
         self.schema: ToolSchema = tool.schema
 
     @property
@@ -66,6 +69,11 @@ class Prepared:
     call: ToolCallBlock
     tool: ToolBase
     arguments: dict[str, Any]
+    trusted: bool = True
+
+    async def examined(self, arguments: dict[str, Any], context: PermissionContext) -> Examination:
+        """What the tool knows of a call with these arguments; nothing when it is not to be believed."""
+        return await self.tool.check_permissions(arguments, context) if self.trusted else WholeTool()
 
 
 class Tools:
@@ -107,7 +115,7 @@ class Tools:
         except BadSchema as error:
             log.warning("the input schema of tool %s cannot be used: %s", call.name, error)
             raise UnknownTool(f"The tool {call.name} cannot be used: its input schema is not valid. {error}") from error
-        return Prepared(call, listed.tool, arguments)
+        return Prepared(call, listed.tool, arguments, listed.trusted)
 
     def run(self, prepared: Prepared, state: AgentState) -> AsyncGenerator[ToolChunk]:
         """What a call gives, as it comes. Whatever goes wrong ends it with an error that the model can read.

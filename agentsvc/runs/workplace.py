@@ -1,9 +1,8 @@
 """What an agent works with: the workspace of its session, and the tools and skills that are there."""
 
-import logging
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from agentsvc.agent.skills import SkillLoaderBase
 from agentsvc.agent.tool import ToolBase
@@ -14,9 +13,6 @@ from agentsvc.tools.builtin import workspace_tools
 from agentsvc.tools.skills import BackendSkillLoader
 from agentsvc.tools.tasks import task_tools
 
-log = logging.getLogger(__name__)
-
-_KEPT = 256  # workplaces that one worker keeps ready
 _SKILLS = "skills"
 
 
@@ -40,22 +36,17 @@ class Workplace:
         return tools
 
 
-@dataclass(frozen=True)
 class Workplaces:
-    """Made when an agent first needs one, and kept for a while."""
+    """Asks the manager before each reply: only it knows whether a workspace is still there."""
 
-    manager: WorkspaceManagerBase | None = None
-    _ready: OrderedDict[tuple[str, str, str], Workplace] = field(default_factory=OrderedDict)
+    def __init__(self, manager: WorkspaceManagerBase | None = None) -> None:
+        self._manager = manager
+        self._skills: WeakKeyDictionary[WorkspaceBase, SkillLoaderBase] = WeakKeyDictionary()
 
     async def of(self, grant: Grant) -> Workplace:
-        if self.manager is None:
+        if self._manager is None:
             return Workplace()
-        key = (grant.owner, grant.agent_id, grant.session_id)
-        place = self._ready.get(key)
-        if place is None:
-            workspace = await self.manager.get_workspace(*key)
-            place = self._ready[key] = Workplace(workspace, BackendSkillLoader(workspace.backend, _SKILLS))
-        self._ready.move_to_end(key)
-        while len(self._ready) > _KEPT:
-            self._ready.popitem(last=False)
-        return place
+        workspace = await self._manager.get_workspace(grant.owner, grant.agent_id, grant.session_id)
+        if workspace not in self._skills:
+            self._skills[workspace] = BackendSkillLoader(workspace.backend, _SKILLS)
+        return Workplace(workspace, self._skills[workspace])

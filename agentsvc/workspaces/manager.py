@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import string
+from collections import OrderedDict
 from pathlib import Path
 
 from agentsvc.agent.workspace import WorkspaceBase, WorkspaceManagerBase
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _PLAIN = frozenset(string.ascii_lowercase + string.digits + "-_")
 _LONGEST = 100
+_KEPT = 256  # workspaces that are kept ready
 
 _INSTRUCTIONS = """You have a workspace of your own: the directory {root}.
 Relative paths start there, commands run there, and only files in it can be reached.
@@ -49,16 +51,22 @@ class LocalWorkspaceManager(WorkspaceManagerBase):
     def __init__(self, directory: str | os.PathLike[str], sandbox: Sandbox | None = None) -> None:
         self._directory = Path(directory)
         self.sandbox = sandbox or choose_sandbox()
+        self._ready: OrderedDict[Path, LocalWorkspace] = OrderedDict()
 
     async def get_workspace(self, user_id: OwnerId, agent_id: AgentId, session_id: SessionId) -> LocalWorkspace:  # noqa: ARG002
-        return await asyncio.to_thread(self._open, user_id, agent_id)
+        place = self._directory / directory_name(user_id) / directory_name(agent_id)
+        workspace = self._ready.pop(place, None)
+        if workspace is None or not place.is_dir():
+            workspace = await asyncio.to_thread(self._open, place)
+        self._ready[place] = workspace
+        if len(self._ready) > _KEPT:
+            self._ready.popitem(last=False)
+        return workspace
 
-    def _open(self, user_id: str, agent_id: str) -> LocalWorkspace:
+    def _open(self, place: Path) -> LocalWorkspace:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = self._directory
-        for each in (user_id, agent_id):
-            place /= directory_name(each)
-            place.mkdir(mode=0o700, exist_ok=True)
+        for each in (place.parent, place):
+            each.mkdir(mode=0o700, exist_ok=True)
         return LocalWorkspace(LocalBackend(place, self.sandbox))
 
 

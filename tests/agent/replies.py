@@ -12,6 +12,7 @@ from agentsvc.agent.answers import Answer
 from agentsvc.agent.interruption import Interruption
 from agentsvc.agent.loop import Reply
 from agentsvc.agent.model import ChatModelBase
+from agentsvc.agent.sources import ToolSource
 from agentsvc.agent.tool import ToolBase
 from agentsvc.agent.toolkit import Toolkit
 from agentsvc.domain import events as ev
@@ -46,7 +47,7 @@ class Talk:
         self,
         model: ChatModelBase,
         *,
-        tools: Iterable[ToolBase] = (),
+        tools: Iterable[ToolBase | ToolSource] = (),
         middlewares: Sequence[AgentMiddleware] = (),
         fallback: ChatModelBase | None = None,
         max_iters: int = 50,

@@ -28,6 +28,7 @@ class Source:
 
     def __init__(self, *tools: ToolBase, failures: int = 0) -> None:
         self.version = 1
+        self.trusted = True
         self.listed = 0
         self.given: Sequence[ToolBase] = tools
         self.failures = failures

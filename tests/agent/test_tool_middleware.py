@@ -53,6 +53,7 @@ class Source:
     """Tools from outside."""
 
     version = 1
+    trusted = True
 
     async def tools(self) -> list[ToolBase]:
         return [Echo()]
