@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agentsvc.agent.answers import Answer, answered, fitting, rules_of
+from agentsvc.agent.answers import EXPIRY, Answer, answered, fitting, rules_of
 from agentsvc.agent.context.truncation import truncate
 from agentsvc.agent.permissions import with_rules
 from agentsvc.agent.results import as_chunk
@@ -14,6 +14,7 @@ from agentsvc.domain import events as ev
 from agentsvc.domain.messages import ToolResultBlock
 
 _REFUSED = "The user refused this call."
+_EXPIRED = "Nobody said in time that this call may run, so it did not."
 _UNKNOWN = "This call was interrupted; whether it had an effect is not known."
 
 
@@ -51,7 +52,8 @@ async def answer(standing: Standing, given: Answer) -> list[ev.Event]:
         case ev.UserConfirmResult(confirm_results=results):
             state.permission_context = with_rules(state.permission_context, rules_of(told))
             refused = [each.tool_call for each in results if not each.confirmed]
-            return [told, *standing.close(refused, _REFUSED, "denied")]
+            text = _EXPIRED if told.metadata.get("answered_by") == EXPIRY else _REFUSED
+            return [told, *standing.close(refused, text, "denied")]
         case ev.ExternalExecutionResult(execution_results=results):
             limit, offload = standing.agent.context_config.tool_result_limit, standing.agent.offload
             shown = [await truncate(each, limit, offload) for each in results]
