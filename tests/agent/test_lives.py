@@ -26,7 +26,7 @@ def check(life: Life) -> None:
         assert message.finished_reason is None
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(SCRIPTS)
 async def test_a_session_is_whole_after_every_step_of_any_life(script: Script) -> None:
     note(str(script))

@@ -1,6 +1,7 @@
 """A reply that is not at its end is gone on with: by nobody's word, by an answer, but not by just any."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
@@ -9,7 +10,8 @@ from msgspec.structs import replace
 from agentsvc.agent.answers import Answer
 from agentsvc.agent.tool import ToolBase, tool
 from agentsvc.domain import events as ev
-from agentsvc.domain.messages import ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import TextBlock, ToolCallBlock, ToolResultBlock
+from agentsvc.domain.states import AgentState
 from tests.agent.replies import Talk
 from tests.fakes.models import ScriptedModel, call, text
 
@@ -165,3 +167,33 @@ async def test_an_answer_that_was_recorded_counts_for_the_next_worker() -> None:
     assert value["reply_id"] == talk.reply.id
     assert (RAN, second.reply.parked) == (["touch"], True)
     assert [each.status for each in second.state.approvals] == ["approved", "pending"]
+
+
+async def test_a_call_that_is_done_again_gives_its_result_from_the_start() -> None:
+    other_is_done = asyncio.Event()
+
+    @tool(always_allowed=True, idempotent=True)
+    async def again() -> AsyncIterator[str]:
+        """Say it in two pieces."""
+        yield "one"
+        await other_is_done.wait()
+        yield "two"
+
+    def halfway(state: AgentState) -> bool:
+        results = [block for block in state.context[-1].content if isinstance(block, ToolResultBlock)]
+        return {(each.name, each.state) for each in results} == {("again", "running"), ("look", "success")}
+
+    first = Talk(ScriptedModel([*call("again"), *call("look", index=1)], text("Done")), tools=[again, look])
+    task = asyncio.create_task(first.say("go"))
+    await first.until(ev.ToolResultEnd)
+    other_is_done.set()
+    await task
+    recorded = next(state for state in first.journal.recorded if halfway(state))
+    second = Talk(ScriptedModel(text("Done")), tools=[again, look], state=recorded)
+    second.reload()
+
+    message = await second.go_on()
+
+    assert "one" in str(recorded.context[-1].content)
+    (result,) = [block for block in message.content if isinstance(block, ToolResultBlock) and block.name == "again"]
+    assert [item.text for item in result.output if isinstance(item, TextBlock)] == ["onetwo"]

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from agentsvc.agent.context.pairing import paired
 from agentsvc.domain import events as ev
 from agentsvc.domain.fold import Fold
-from agentsvc.domain.messages import Msg, ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import Msg, TextBlock, ToolCallBlock, ToolResultBlock
 from agentsvc.domain.states import AgentState
+from tests.agent.toolbox import AGAIN
 
 _BLOCKS = ("TEXT_BLOCK", "THINKING_BLOCK", "DATA_BLOCK", "TOOL_CALL", "TOOL_RESULT")
 
@@ -53,11 +54,17 @@ def check_message(message: Msg, *, ended: bool) -> None:
     assert len({each.id for each in results}) == len(results)
     assert len({each.id for each in calls}) == len(calls)
     assert not ended or sound([message])
+    repeated = [each for each in results if each.name == AGAIN and each.state == "success"]
+    assert {text_of(each) for each in repeated} <= {"onetwo"}
     assert all(block.finished_at for block in message.content if ended or not isinstance(block, ToolResultBlock))
     if ended:
         assert [each.id for each in calls if each.state != "finished"] == []
         assert {each.id for each in calls} == {each.id for each in results}
         assert all(each.state != "running" for each in results)
+
+
+def text_of(result: ToolResultBlock) -> str:
+    return "".join(item.text for item in result.output if isinstance(item, TextBlock))
 
 
 def check_questions(state: AgentState, waiting: Sequence[ToolCallBlock]) -> None:
