@@ -88,7 +88,9 @@ def long_talk(*scripts: list[Step], middlewares: list[AgentMiddleware]) -> Talk:
     model = ScriptedModel(*scripts)
     model.context_size = 1500
     state = AgentState(
-        session_id="s1", context=[Msg.user("x" * 4000)], permission_context=PermissionContext(mode="bypass")
+        session_id="s1",
+        context=[Msg.user("x" * 4000), Msg(name="bob", role="assistant", content=[TextBlock(text="I see")])],
+        permission_context=PermissionContext(mode="bypass"),
     )
     return Talk(
         model, tools=[echo], state=state, middlewares=middlewares, context_config=ContextConfig(trigger_ratio=0.6)
