@@ -55,10 +55,10 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 def decide(tool_name: str, examined: Examination, context: PermissionContext) -> Decision:
     """Deny rules, ask rules, read-only calls, the tool's own opinion, allow rules, the mode: the first that says so."""
-    if _touched(examined, context.deny_rules.get(tool_name, ())):
-        return _denied(Reason(code="deny_rule", message=f"A rule denies this use of {tool_name}."))
-    if _touched(examined, context.ask_rules.get(tool_name, ())):
-        return _asked(Reason(code="ask_rule", message=f"A rule asks before this use of {tool_name}."), context)
+    if rule := _touching(examined, context.deny_rules.get(tool_name, ())):
+        return _denied(Reason(code="deny_rule", message=f"A rule denies {_named(rule)}."))
+    if rule := _touching(examined, context.ask_rules.get(tool_name, ())):
+        return _asked(Reason(code="ask_rule", message=f"A rule asks before {_named(rule)}."), context)
     if examined.read_only:
         return Decision(behavior="allow", reason=Reason(code="read_only", message="It only reads."))
     if context.mode == "explore":
@@ -119,8 +119,13 @@ def _reason_of(tool_name: str, examined: Examination) -> Reason:
     return examined.reason or Reason(code="unknown_effect", message=f"What this call of {tool_name} does is not known.")
 
 
-def _touched(examined: Examination, rules: Sequence[PermissionRule]) -> bool:
-    return any(not rule.rule_content or examined.touched_by(rule.rule_content) for rule in rules)
+def _touching(examined: Examination, rules: Sequence[PermissionRule]) -> PermissionRule | None:
+    """The first rule that means the call."""
+    return next((rule for rule in rules if not rule.rule_content or examined.touched_by(rule.rule_content)), None)
+
+
+def _named(rule: PermissionRule) -> str:
+    return f"{rule.tool_name}({rule.rule_content})" if rule.rule_content else rule.tool_name
 
 
 def _covered(examined: Examination, rules: Sequence[PermissionRule]) -> bool:

@@ -13,8 +13,8 @@ from agentsvc.bus.inbox import Inbox
 from agentsvc.bus.leases import Leases
 from agentsvc.bus.log import Log
 from agentsvc.bus.notes import Notes
-from agentsvc.bus.questions import Questions
 from agentsvc.bus.queue import Queue
+from agentsvc.bus.states import States
 from agentsvc.bus.transcripts import Transcripts
 from agentsvc.domain.ids import new_id
 from agentsvc.kv.client import Redis
@@ -24,7 +24,7 @@ class MessageBus:
     """What a bus is made of: each part is one way in which a payload ends.
 
     ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases``
-    until silent, ``hub`` at once, ``heads``, ``questions`` and ``transcripts`` with their session, ``removals`` when
+    until silent, ``hub`` at once, ``heads``, ``states`` and ``transcripts`` with their session, ``removals`` when
     carried out, ``expiring`` when answered.
     """
 
@@ -35,7 +35,7 @@ class MessageBus:
     queue: Queue
     leases: Leases
     log: Log
-    questions: Questions
+    states: States
     transcripts: Transcripts
     hub: Hub
     removals: Notes
@@ -65,7 +65,7 @@ class RedisMessageBus(MessageBus):
         self.leases = Leases(self._redis, lease_s, log_keep)
         self.log = Log(self._bulk)
         self.transcripts = Transcripts(self._bulk)
-        self.questions = Questions(self._redis)
+        self.states = States(self._redis)
         self.expiring = Expiring(self._redis, shards)
         self.removals = Notes(self._redis, keys.removing(0))
         self._heartbeat_s = heartbeat_s

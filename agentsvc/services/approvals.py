@@ -1,5 +1,6 @@
 """Approvals: what waits for a user in all their sessions, and what becomes of it when nobody answers."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from agentsvc.storage.store import StorageBase
 log = logging.getLogger(__name__)
 
 _UNDELIVERED = "Nobody delivered a result of this call in time."
+_LAGS = (0.02, 0.08, 0.2)  # seconds after which a record is looked for again
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Approvals:
     chat: Chat
 
     async def get(self, owner: OwnerId, approval_id: str) -> ApprovalRecord:
+        """The record of a question is made after its event, which a client may know already: it is waited for."""
+        for lag in _LAGS:
+            try:
+                return await self._get(owner, approval_id)
+            except NotFound:
+                await asyncio.sleep(lag)
+        return await self._get(owner, approval_id)
+
+    async def _get(self, owner: OwnerId, approval_id: str) -> ApprovalRecord:
         return await self.storage.of(owner).approvals.get(approval_id)
 
     async def page(
@@ -89,7 +100,7 @@ class Approvals:
         """Give the default answer, once, to an approval whose time is up, and forget that it was due."""
         expiry = due.expiry
         try:
-            record = await self.get(expiry.owner, expiry.approval_id)
+            record = await self._get(expiry.owner, expiry.approval_id)
             given = await self._default(record)
             run_id = RunId(derived("expiry", record.session_id, record.id, record.kind)())
             await self._answer(record, given, by=EXPIRY, run_id=run_id)
@@ -113,8 +124,8 @@ class Approvals:
         except AlreadyAnswered:
             raise
         except (Conflict, Invalid):
-            asked = await self.bus.questions.get(record.user_id, record.session_id, record.agent_id)
-            if any(each.id == record.id for each in asked):
+            state = await self.bus.states.get(record.user_id, record.session_id, record.agent_id)
+            if any(each.id == record.id for each in state.approvals):
                 raise
             # The session has lost its state, and with it the question.
             over = replace(approval_of(record), status="withdrawn", answered_at=now())

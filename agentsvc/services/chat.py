@@ -65,10 +65,10 @@ class Chat:
         """The questions of the session, and those of earlier replies that the answer is to."""
         owner, session_id, agent_id = request.owner, request.session_id, request.agent_id
         try:
-            asked = await self.bus.questions.get(owner, session_id, agent_id)
+            asked = (await self.bus.states.get(owner, session_id, agent_id)).approvals
         except NotFound:
             await self.sessions.revive(owner, session_id, agent_id)
-            asked = await self.bus.questions.get(owner, session_id, agent_id)
+            asked = (await self.bus.states.get(owner, session_id, agent_id)).approvals
         known = {each.id for each in asked}
         missing = [each for each in calls_of(answer) if each not in known]
         earlier = await self.sessions.storage.of(owner).approvals.many(missing)

@@ -1,6 +1,8 @@
 """Sessions: the conversations of one user."""
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +12,6 @@ from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.heads import Head
 from agentsvc.domain.errors import Invalid, NotFound, Problem, SessionBusy
 from agentsvc.domain.ids import AgentId, NewId, OwnerId, SessionId, new_id
-from agentsvc.domain.permissions import PermissionContext
 from agentsvc.domain.records import Page, changed
 from agentsvc.domain.sessions import (
     ChatModelConfig,
@@ -70,7 +71,10 @@ class Sessions:
 
     async def get(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId) -> SessionView:
         record = await self._record(owner, session_id, agent_id)
-        return _view(record, (await self.bus.heads.many(owner, [session_id]))[0])
+        head, state = await asyncio.gather(
+            self.bus.heads.many(owner, [session_id]), self._state(owner, session_id, agent_id)
+        )
+        return _view(record, head[0], state)
 
     async def page(self, owner: OwnerId, agent_id: AgentId, limit: int, cursor: str | None = None) -> Page[SessionView]:
         """The agent's sessions, newest first. Raises NotFound for an agent that the owner does not have."""
@@ -143,6 +147,11 @@ class Sessions:
             raise NotFound("session not found")
         return record
 
+    async def _state(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId) -> AgentState | None:
+        with suppress(NotFound):  # a session whose head has yet to be made
+            return await self.bus.states.get(owner, session_id, agent_id)
+        return None
+
     async def _demo(self, owner: OwnerId) -> ChatModelConfig | None:
         owned = await self.storage.of(owner).credentials.page(1)
         return None if owned.total else DEMO_CONFIG
@@ -169,12 +178,15 @@ def _models(data: CreateSession | UpdateSession) -> Iterable[tuple[str, ChatMode
             yield name, model
 
 
-def _view(record: SessionRecord, head: Head | None) -> SessionView:
+def _view(record: SessionRecord, head: Head | None, state: AgentState | None = None) -> SessionView:
     status = head.status if head else "idle"
-    return SessionView(session=_shown(record), status=status, is_running=status == "running")
+    return SessionView(session=_shown(record, state), status=status, is_running=status == "running")
 
 
-def _shown(record: SessionRecord) -> SessionRecord:
-    """The record with the form of its state, but nothing of the conversation."""
-    state = AgentState(session_id=record.id, permission_context=PermissionContext(mode=record.permission_mode))
+def _shown(record: SessionRecord, known: AgentState | None = None) -> SessionRecord:
+    """The record with what is known of its plan and of the rules that answers have made, but no conversation."""
+    state = AgentState(session_id=record.id)
+    if known is not None:
+        state.tasks_context, state.permission_context = known.tasks_context, known.permission_context
+    state.permission_context = replace(state.permission_context, mode=record.permission_mode)
     return replace(record, state=state)

@@ -10,7 +10,7 @@ from agentsvc.agent.context.images import limit_images
 from agentsvc.agent.context.notices import info, notice
 from agentsvc.agent.context.transcript import retold
 from agentsvc.domain.agents import ContextConfig
-from agentsvc.domain.messages import Msg
+from agentsvc.domain.messages import HintBlock, Msg
 from agentsvc.domain.states import ReplyContext
 
 _LEFT_OUT = info("The conversation has become too long: its beginning is not shown.")
@@ -46,11 +46,14 @@ def plan(
 
     ``tokens`` are those of the whole request. ``last_tokens`` are those after the last attempt (see
     ``CompressionContext``): the next one waits until the conversation has grown, so that a summary that fails, or that
-    brings nothing, does not cost a call in every round.
+    brings nothing, does not cost a call in every round. What the user has just said is never summarised.
     """
     if tokens < config.trigger_ratio * context_size or _too_soon(tokens, last_tokens, context_size):
         return None
-    places = cuts(limit_images(context, config.max_image_num), reply)
+    end = _unanswered(context, reply)
+    places = [
+        cut for cut in cuts(limit_images(context, config.max_image_num), reply) if (cut.message, cut.block) <= end
+    ]
     cut = _chosen(places, int(config.reserve_ratio * context_size))
     if cut is None:
         return None
@@ -79,6 +82,18 @@ def fitted(messages: Sequence[Msg], room: int) -> list[Msg]:
 
 def _too_soon(tokens: int, last_tokens: int, context_size: int) -> bool:
     return last_tokens > 0 and tokens < last_tokens + _GROWTH * context_size
+
+
+def _unanswered(context: Sequence[Msg], reply: ReplyContext) -> tuple[int, int]:
+    """Where messages begin that the reply has not begun to answer: they stay as they were said. Else the end."""
+    unfinished = in_flight(context, reply)
+    end = len(context)
+    if unfinished is not None and not all(isinstance(block, HintBlock) for block in unfinished.content):
+        return end, 0
+    end -= unfinished is not None
+    while end > 0 and context[end - 1].role == "user":
+        end -= 1
+    return end, 0
 
 
 def _chosen(places: Sequence[Cut], room: int) -> Cut | None:

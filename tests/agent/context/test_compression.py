@@ -207,7 +207,7 @@ async def test_a_refusal_for_length_is_answered_with_smaller_portions_once():
 
 async def test_what_cannot_be_smaller_is_not_sent_again():
     ask = Summariser(REFUSED)
-    state = AgentState(session_id="s1", context=[user(LONG)])
+    state = AgentState(session_id="s1", context=[bot(LONG)])
     found = plan(state.context, state.reply_context, 900, CONFIG, context_size=1000)
     assert found is not None
 

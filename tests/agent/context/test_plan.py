@@ -8,7 +8,7 @@ from agentsvc.agent.context.plan import fitted, plan
 from agentsvc.agent.context.portions import portions
 from agentsvc.agent.context.tokens import of_blocks
 from agentsvc.domain.agents import ContextConfig
-from agentsvc.domain.messages import Msg, ThinkingBlock, ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import HintBlock, Msg, ThinkingBlock, ToolCallBlock, ToolResultBlock
 from agentsvc.domain.states import ReplyContext
 from tests.agent.context.histories import CONVERSATIONS, bot, call, image, result, text, user
 
@@ -58,13 +58,15 @@ def test_each_half_stands_by_itself_and_nothing_is_lost(conversation, replying, 
 
     found = planned(conversation, reply)
 
+    unanswered = visible(said_last(conversation, reply), ReplyContext())
     if found is None:
-        assert not shown
+        assert blocks(shown) == blocks(unanswered)
         return
     kept = visible(found.reserved, ReplyContext(reply_id=reply.reply_id, summarised=found.summarised))
     assert found.compressed
     assert blocks([*found.compressed, *kept]) == blocks(shown)
-    assert size(kept) <= 100
+    assert size(kept) <= max(100, size(unanswered))
+    assert blocks(kept)[len(blocks(kept)) - len(blocks(unanswered)) :] == blocks(unanswered)
     assert found.freed == size(list(found.compressed))
     for half in (list(found.compressed), kept):
         assert sorted(ids(half, ToolCallBlock)) == sorted(ids(half, ToolResultBlock))
@@ -72,6 +74,26 @@ def test_each_half_stands_by_itself_and_nothing_is_lost(conversation, replying, 
         assert not isinstance(found.compressed[-1].content[-1], ThinkingBlock | ToolCallBlock)
     if reply.reply_id:
         assert found.reserved[-1] is conversation[-1]
+
+
+def said_last(context: list[Msg], reply: ReplyContext) -> list[Msg]:
+    """What the user has said and the reply has not begun to answer."""
+    begun = bool(reply.reply_id) and any(not isinstance(block, HintBlock) for block in context[-1].content)
+    if begun or not context:
+        return []
+    said = context[:-1] if reply.reply_id else context
+    before = next((place for place in range(len(said), 0, -1) if said[place - 1].role != "user"), 0)
+    return context[before:]
+
+
+def test_what_the_user_has_just_said_stays_as_it_was_said():
+    context = [user("hi"), bot(LONG), user(LONG), user("now")]
+
+    found = planned(context)
+
+    assert found is not None
+    assert list(found.reserved) == context[2:]
+    assert planned([user(LONG)]) is None
 
 
 def ends_of_rounds(message: Msg) -> list[int]:
