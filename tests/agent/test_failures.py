@@ -203,16 +203,18 @@ async def test_a_middleware_that_crashes_at_the_compression_loses_no_history() -
         ) -> AgentState:
             raise KeyError("a secret of the middleware")
 
-    model = ScriptedModel()
+    model = ScriptedModel(text("Hello"))
     model.context_size = 1000
-    state = AgentState(session_id="s1", context=[Msg.user("x" * 3600)])
+    answer = Msg(name="bob", role="assistant", content=[TextBlock(text="yes")])
+    state = AgentState(session_id="s1", context=[Msg.user("x" * 3600), answer])
     talk = Talk(model, state=state, middlewares=[NoSummary()])
 
     message = await talk.say("go")
 
     assert message.error is not None
     assert message.error.type == "internal"
-    assert [each.text() for each in talk.state.context] == ["x" * 3600, "go", None]
+    assert [each.text() for each in talk.state.context] == ["x" * 3600, "yes", "go", None]
+    assert model.requests == []
 
 
 async def test_an_answer_cut_by_length_says_so_to_the_model_which_may_try_again() -> None:

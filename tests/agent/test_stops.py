@@ -16,7 +16,7 @@ from agentsvc.agent.permissions import Decision
 from agentsvc.agent.tool import ToolBase, tool
 from agentsvc.domain import events as ev
 from agentsvc.domain.agents import ContextConfig
-from agentsvc.domain.messages import Msg, ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import Msg, TextBlock, ToolCallBlock, ToolResultBlock
 from agentsvc.domain.states import AgentState
 from tests.agent.replies import Talk
 from tests.fakes.models import ScriptedModel, Step, call, text, thinking
@@ -106,7 +106,8 @@ def concurrent(place: Place) -> Talk:
 
 
 def compression(place: Place) -> Talk:
-    state = AgentState(session_id="s1", context=[Msg.user("x" * 4000)])
+    answer = Msg(name="bob", role="assistant", content=[TextBlock(text="yes")])
+    state = AgentState(session_id="s1", context=[Msg.user("x" * 4000), answer])
     summary = json.dumps(dict.fromkeys(SUMMARY_SCHEMA["required"], "nothing"))
     model = Held(place, call("write_summary", summary), text("Hello"), begun=[])
     model.context_size = 1100
@@ -186,7 +187,10 @@ async def test_a_stop_during_the_compression_keeps_the_history() -> None:
     talk.interruption.request()
     await task
 
-    assert [each.text() for each in talk.state.context[:2]] == ["x" * 4000, "go"]
+    model = talk.agent.model
+    assert isinstance(model, Held)
+    assert "Write the summary" in str(model.requests[0].messages[-1].text())
+    assert [each.text() for each in talk.state.context] == ["x" * 4000, "yes", "go", None]
     assert talk.state.summary == ""
 
 
