@@ -173,6 +173,24 @@ async def test_only_what_was_answered_goes_on_until_all_is(ada: User, provider: 
     assert (await talk.messages())[1:] == [reply]
 
 
+@pytest.mark.parametrize("way", ["chat", "approvals"])
+async def test_a_question_can_be_answered_as_soon_as_its_event_is_there(
+    ada: User, provider: OpenAIServer, trace: Path, way: str
+) -> None:
+    talk = await ada.conversation(provider.url)
+    for number in range(10):
+        ask(provider, f"a{number}")
+        async with talk.stream() as stream:
+            await talk.told("go")
+            question = await stream.until(RequireUserConfirm)
+            answer = await by(way, talk, question, yes=True, **ANEW)
+            assert answer == 200
+            await stream.reply()
+        await talk.idle()
+
+    assert lines(trace) == [f"deploy a{number}" for number in range(10)]
+
+
 async def test_a_second_answer_changes_nothing(ada: User, provider: OpenAIServer, trace: Path) -> None:
     talk = await ada.conversation(provider.url)
     ask(provider, "a")
