@@ -54,7 +54,7 @@ def plan(
     places = [
         cut for cut in cuts(limit_images(context, config.max_image_num), reply) if (cut.message, cut.block) <= end
     ]
-    cut = _chosen(places, int(config.reserve_ratio * context_size))
+    cut = _chosen(places, int(config.reserve_ratio * context_size)) if places else None
     if cut is None:
         return None
     reserved, summarised = _reserved(context, reply, cut)
