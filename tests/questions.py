@@ -7,10 +7,18 @@ import msgspec
 from agentsvc.domain.events import RequireExternalExecution, RequireUserConfirm
 from agentsvc.domain.messages import Msg, TextBlock, ToolResultBlock
 from tests.conftest import wait_until
-from tests.service import Conversation, Reader
+from tests.fakes.openai_scripts import Call, Calls
+from tests.fakes.openai_server import OpenAIServer, words
+from tests.service import ANEW, Conversation, Reader
 
 ASKING = "awaiting_permission"
 WANTING = "awaiting_external_result"
+
+
+def ask(provider: OpenAIServer, *marks: str, said: str = "All done") -> None:
+    """The model wants to deploy, and says something when it has the result."""
+    provider.script(*words("Let me see. "), Calls([Call("deploy", {"mark": mark}) for mark in marks]))
+    provider.script(*words(said))
 
 
 def confirmed(asked: RequireUserConfirm, *, rules: Any = None, reply_id: str = "", **call: Any) -> dict[str, Any]:
@@ -79,3 +87,13 @@ def text_of(result: ToolResultBlock) -> str:
     if isinstance(result.output, str):
         return result.output
     return "".join(block.text for block in result.output if isinstance(block, TextBlock))
+
+
+async def by(way: str, talk: Conversation, question: RequireUserConfirm, *, yes: bool, **more: str) -> int:
+    """Answer a question of one call, by a message to the session or by its record: the status."""
+    headers = {name: more.pop(name) for name in ANEW if name in more}
+    if way == "approvals":
+        path = f"/approvals/{question.tool_calls[0].id}/answer"
+        return (await talk.user.ask("POST", path, {"confirmed": yes, **more}, headers=headers)).status_code
+    given = confirmed(question, **more) if yes else refused(question, **more)
+    return (await talk.say(given, **headers)).status_code

@@ -149,6 +149,30 @@ async def test_nothing_of_a_command_is_left_when_its_service_is_killed(
     assert running(mark) == []
 
 
+async def test_a_service_that_is_told_to_end_ends_its_commands_and_the_next_one_goes_on(
+    start: Start, provider: OpenAIServer, tmp_path: Path
+) -> None:
+    mark = f"86403.{tmp_path.stat().st_ino:012d}"
+    provider.script(Calls([bash(f"trap '' TERM; sleep {mark} & setsid sleep {mark} & wait; sleep {mark}")]))
+    provider.script(*words("Nobody knows"))
+    async with start() as (service, ada):
+        agent, credential = await ada.agent(), await ada.credential(provider.url)
+        talk = await ada.session(agent, credential, permission_mode="bypass")
+        await talk.told("go")
+        await wait_until(lambda: running(f"sleep\0{mark}"), "it runs")
+        code = await asyncio.to_thread(service.stop, 20)
+        left = running(mark)
+
+    async with start() as (_, ada):
+        talk = at(ada, talk)
+        await talk.idle(within=30)
+        _, reply = await talk.messages()
+
+    assert (code, left) == (0, [])
+    assert [each.state for each in results(reply)] == ["interrupted"]
+    assert (reply.text(), reply.finished_reason) == ("Nobody knows", "completed")
+
+
 async def test_a_question_expires_though_nobody_served_when_its_time_came(start: Start, provider: OpenAIServer) -> None:
     script(provider, Call("deploy", {"mark": "a"}))
     async with start() as (service, ada):
