@@ -87,13 +87,12 @@ def _too_soon(tokens: int, last_tokens: int, context_size: int) -> bool:
 def _unanswered(context: Sequence[Msg], reply: ReplyContext) -> tuple[int, int]:
     """Where messages begin that the reply has not begun to answer: they stay as they were said. Else the end."""
     unfinished = in_flight(context, reply)
-    end = len(context)
-    if unfinished is not None and not all(isinstance(block, HintBlock) for block in unfinished.content):
-        return end, 0
-    end -= unfinished is not None
-    while end > 0 and context[end - 1].role == "user":
-        end -= 1
-    return end, 0
+    before = len(context) - (unfinished is not None)
+    said = before
+    while said > 0 and context[said - 1].role == "user":
+        said -= 1
+    begun = unfinished is not None and not all(isinstance(block, HintBlock) for block in unfinished.content)
+    return (len(context) if begun or said == before else said), 0
 
 
 def _chosen(places: Sequence[Cut], room: int) -> Cut | None:

@@ -83,7 +83,7 @@ def said_last(context: list[Msg], reply: ReplyContext) -> list[Msg]:
         return []
     said = context[:-1] if reply.reply_id else context
     before = next((place for place in range(len(said), 0, -1) if said[place - 1].role != "user"), 0)
-    return context[before:]
+    return context[before:] if before < len(said) else []
 
 
 def test_what_the_user_has_just_said_stays_as_it_was_said():
