@@ -111,6 +111,24 @@ async def test_a_rule_that_came_with_an_answer_is_offered_by_the_question_and_ho
     assert len(results(reply)) == 3
 
 
+async def test_what_is_asked_for_the_sake_of_safety_is_allowed_by_no_rule_and_by_no_clock(
+    ada: User, provider: OpenAIServer, service: Service
+) -> None:
+    agent = await ada.agent(approval_config={"expires_after": 0.5, "default_answer": "approve"})
+    rules = [rule(tool="Write"), rule("**", "Write")]
+    talk = await ada.session(agent, await ada.credential(provider.url), permission_rules=rules)
+    script(provider, write("plain.txt", "x"), write(".bashrc", "x"), write(".git/hooks/pre-commit", "x"))
+    async with talk.stream() as stream:
+        await talk.told("go")
+        questions = [await asked(stream, talk) for _ in range(2)]
+        reply = await stream.reply()
+
+    reasons = [each.metadata["reasons"][each.tool_calls[0].id] for each in questions]
+    assert [each.state for each in results(reply)] == ["success", "denied", "denied"]
+    assert [(each["code"], each["safety"]) for each in reasons] == [("dangerous_path", True)] * 2
+    assert {file.name for file in room(service, talk).iterdir() if file.name != ".agentsvc"} == {"plain.txt"}
+
+
 async def test_a_mode_that_is_changed_while_a_question_waits_holds_for_its_answer(
     ada: User, provider: OpenAIServer, trace: Path
 ) -> None:
