@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from agentsvc.agent import openings
 from agentsvc.agent.agent import Agent
 from agentsvc.agent.answers import Answer, withdrawn
+from agentsvc.agent.context.intake import admitted
 from agentsvc.agent.conversation import Conversation
 from agentsvc.agent.endings import classify, unfinished
 from agentsvc.agent.interruption import Interrupted, Interruption
@@ -124,7 +125,8 @@ class Reply:
         return event
 
     async def _reply(self, *, inputs: Sequence[Msg], answer: Answer | None) -> AsyncGenerator[ev.Event]:
-        self._conversation.earlier = [*self._before, *inputs]
+        said = await admitted(inputs, self._agent.model.input_types, self._agent.offload)
+        self._conversation.earlier = [*self._before, *said]
         for event in await self._opening(answer):
             yield event
         self._journal.record()

@@ -80,11 +80,12 @@ class ModelRequest(Struct, frozen=True):
 class ChatModelBase(ABC):
     """One model of one provider, ready to be called.
 
-    ``context_size`` is in tokens.
+    ``context_size`` is in tokens. ``input_types`` are the media types that the model can be shown, such as ``image/*``.
     """
 
     name: str
     context_size: int
+    input_types: Sequence[str] = ("*/*",)
 
     @abstractmethod
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta]:

@@ -53,6 +53,7 @@ class DemoChatModel(ChatModelBase):
 
     def __init__(self, parameters: Parameters | None = None, *, context_size: int = 128_000) -> None:
         self.context_size = context_size
+        self.input_types = ("text/plain",)
         self._pace = (parameters or Parameters()).pace_ms / 1000
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta, None]:

@@ -86,7 +86,7 @@ class OpenAIChatModel(ChatModelBase):
     ) -> None:
         self.name = card.name
         self.context_size = card.context_size
-        self._accepts = card.input_types
+        self.input_types = card.input_types
         self._credential = credential
         self._options = parameters.options()
         self._transport = transport
@@ -113,7 +113,7 @@ class OpenAIChatModel(ChatModelBase):
             headers["openai-organization"] = organization
         return Call(
             url=endpoint((self._credential.base_url or "").strip() or _BASE_URL, "/chat/completions"),
-            body=encode(request, self.name, self._options, self._accepts),
+            body=encode(request, self.name, self._options, self.input_types),
             headers=headers,
             secrets=(key,),
         )

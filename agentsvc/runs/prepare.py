@@ -80,18 +80,19 @@ class Prepare:
 
     async def _agent(self, grant: Grant, records: Bundle | None) -> Agent:
         record, chosen, spare = _parts(records)
+        model = self._model(chosen, records)
         place = await self.workplaces.of(grant)
         middlewares = await _made(self.extra_middlewares, grant)
         given = await _made(self.extra_tools, grant)
         groups = [each for each in given if isinstance(each, ToolGroup)]
-        tools: list[ToolBase | ToolSource] = [*place.tools(self._input_types(chosen))]
+        tools: list[ToolBase | ToolSource] = [*place.tools(model.input_types)]
         tools += [each for each in given if not isinstance(each, ToolGroup)]
         for middleware in middlewares:
             tools += await middleware.list_tools()
         return Agent(
             name=record.data.name,
             system_prompt=record.data.system_prompt,
-            model=self._model(chosen, records),
+            model=model,
             fallback=self._model(spare, records) if spare is not None else None,
             toolkit=Toolkit(tools, groups, [place.skills] if place.skills is not None else []),
             middlewares=middlewares,
@@ -109,9 +110,6 @@ class Prepare:
         blocks = (block for message in state.context for block in message.content)
         calls = {block.id: block for block in blocks if isinstance(block, ToolCallBlock)}
         await self.approvals.project(grant.owner, grant.agent_id, grant.session_id, state.approvals, calls)
-
-    def _input_types(self, config: ChatModelConfig) -> Sequence[str]:
-        return self.catalog.card(config.type, config.model).input_types
 
     def _model(self, config: ChatModelConfig, records: Bundle | None) -> ChatModelBase:
         if config == DEMO_CONFIG:
