@@ -11,7 +11,7 @@ from agentsvc.agent.tool import ToolChunk
 from agentsvc.domain.permissions import PermissionContext
 from agentsvc.tools.examinations import PathExamination, examine_read
 from agentsvc.tools.files import PATH_SCHEMA, FileTool, Refused
-from agentsvc.tools.patterns import PathPattern, literal, split_glob
+from agentsvc.tools.patterns import MATCHING_SECONDS, PathPattern, literal, split_glob
 from agentsvc.tools.walk import LEFT_OUT, Walk, is_left_out
 
 _MOST = 500
@@ -74,7 +74,7 @@ class Glob(FileTool):
         there = await self.backend.stat(start)
         if there is None or there.kind != "directory":
             raise Refused(f"{search.start} is no directory.")
-        pattern = PathPattern(search.pattern)
+        pattern = PathPattern(search.pattern, seconds=MATCHING_SECONDS)
         everything = search.names_left_out
 
         def enter(directory: str) -> bool:

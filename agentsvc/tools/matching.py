@@ -9,6 +9,7 @@ from agentsvc.tools.queries import GAP, Query, Row
 
 _SECONDS = 5.0  # for one file
 _COLUMNS = 500
+_LONGEST = 10_000  # characters of a pattern
 
 
 class BadExpression(ValueError):
@@ -19,6 +20,8 @@ class Expression:
     """What a query looks for. Raises BadExpression."""
 
     def __init__(self, query: Query) -> None:
+        if len(query.pattern) > _LONGEST:
+            raise BadExpression(f"The pattern has more than {_LONGEST} characters.")
         flags = regex.MULTILINE | (regex.IGNORECASE if query.ignores_case else 0)
         flags |= regex.DOTALL if query.multiline else 0
         self._query = query
@@ -42,7 +45,7 @@ class Expression:
                     return [Row(path, 1 + sum(1 for _ in spans))]
                 case "content":
                     return list(self._content(path, lines, [matched, *spans]))
-        except TimeoutError as error:
+        except (TimeoutError, MemoryError) as error:
             raise BadExpression("The pattern takes too long to search for. Make it simpler.") from error
 
     def _by_line(self, lines: Sequence[str]) -> Iterator[range]:

@@ -1,6 +1,8 @@
 """Glob patterns over paths: ``*`` and ``?`` stay inside a segment, ``**`` crosses segments, classes and braces work."""
 
+import math
 import re
+import time
 
 import regex
 from wcmatch import glob
@@ -9,6 +11,10 @@ _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.FORCEUNIX
 _MAGIC = frozenset("*?[{\\")
 _ESCAPED = re.compile(r"[*?\[\]{}\\]")
 _PATTERNS = 1_000  # what all braces together may expand to
+_CHARACTERS = 100_000  # of all that: to compile it takes time and memory that grow with them
+MATCHING_SECONDS = 5.0
+"""What a search may spend on a pattern that a model gives: it holds up everybody else meanwhile."""
+
 _SECONDS = 0.25  # for one path; a pattern with many stars can take for ever
 
 
@@ -19,10 +25,15 @@ class BadPattern(ValueError):
 class PathPattern:
     """What any of some globs means. Hidden names are names like others. Raises BadPattern."""
 
-    def __init__(self, *globs: str, ignore_case: bool = False) -> None:
+    def __init__(self, *globs: str, ignore_case: bool = False, seconds: float = math.inf) -> None:
+        """``seconds`` is what all matching together may take."""
+        self._left = seconds
+        most = min(_PATTERNS, _CHARACTERS // max((len(each) for each in globs if each), default=1))
+        if not most:
+            raise BadPattern("the pattern is too long")
         flags = _FLAGS | (glob.IGNORECASE if ignore_case else 0)
         try:
-            wanted, _ = glob.translate([each for each in globs if each], flags=flags, limit=_PATTERNS)
+            wanted, _ = glob.translate([each for each in globs if each], flags=flags, limit=most)
             self._compiled = regex.compile("|".join(f"(?:{each})" for each in wanted) or "(?!)", regex.VERSION0)
         except Exception as error:  # the library's own errors are private to it
             raise BadPattern(f"the pattern {' '.join(globs)!r} cannot be used: {error}") from error
@@ -35,10 +46,15 @@ class PathPattern:
         return self._match(directory.rstrip("/") + "/", partial=True)
 
     def _match(self, path: str, *, partial: bool) -> bool:
+        if self._left <= 0:
+            raise BadPattern("the pattern takes too long to match")
+        began = time.monotonic()
         try:
-            return self._compiled.fullmatch(path, partial=partial, timeout=_SECONDS) is not None
+            return self._compiled.fullmatch(path, partial=partial, timeout=min(_SECONDS, self._left)) is not None
         except TimeoutError as error:
             raise BadPattern("the pattern takes too long to match") from error
+        finally:
+            self._left -= time.monotonic() - began
 
 
 def split_glob(pattern: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from agentsvc.tools.filetypes import FILE_TYPES
 from agentsvc.tools.matching import BadExpression, Expression
 from agentsvc.tools.media import is_binary
 from agentsvc.tools.paths import is_below
-from agentsvc.tools.patterns import PathPattern
+from agentsvc.tools.patterns import MATCHING_SECONDS, PathPattern
 from agentsvc.tools.queries import GAP, Query, Row
 from agentsvc.tools.walk import Walk, is_left_out
 
@@ -24,7 +24,7 @@ async def search(backend: BackendBase, query: Query, start: str) -> AsyncGenerat
     gap = query.output_mode == "content" and bool(query.lines_before or query.lines_after)
     found = False
     try:
-        expression = Expression(query)
+        expression = await thread.do(partial(Expression, query))
         async with aclosing(_paths(backend, start)) as paths:
             async for path in paths:
                 text = await _text(backend, path) if wanted(path) else None
@@ -69,7 +69,7 @@ def _wanted(query: Query, root: str) -> Callable[[str], bool]:
         raise Refused(f"There is no file type {query.type!r}. Use glob.")
     kind = PathPattern(*FILE_TYPES[query.type]) if query.type else None
     glob = query.glob.removeprefix("!")
-    pattern = PathPattern(glob.lstrip("/")) if glob else None
+    pattern = PathPattern(glob.lstrip("/"), seconds=MATCHING_SECONDS) if glob else None
 
     def wanted(path: str) -> bool:
         name = posixpath.basename(path)
