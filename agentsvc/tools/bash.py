@@ -10,7 +10,7 @@ from agentsvc.agent.tool import ToolBase, ToolChunk
 from agentsvc.domain.permissions import PermissionContext
 from agentsvc.tools.output import CappedText
 from agentsvc.tools.paths import Sensitivity
-from agentsvc.tools.shell.examine import ENVIRONMENT, examine
+from agentsvc.tools.shell.examine import environment_of, examine
 
 _MOST_CHARACTERS = 30_000
 _TIMEOUT_MS = 120_000
@@ -62,7 +62,7 @@ class Bash(ToolBase):
         ended = Exit(code=0)
         last = "\n"
         argv = ["sh", "-c", _SHELL, "sh", command]
-        async with aclosing(self.backend.exec(argv, env=ENVIRONMENT, timeout_s=timeout / 1_000)) as outputs:
+        async with aclosing(self.backend.exec(argv, env=environment_of(command), timeout_s=timeout / 1_000)) as outputs:
             async for output in outputs:
                 if isinstance(output, Exit):
                     ended = output

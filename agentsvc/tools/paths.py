@@ -72,6 +72,10 @@ class PathJudge:
             secret=secret,
         )
 
+    def may_be_secret(self, named: str) -> bool:
+        """What the name alone says of an absolute path without dots."""
+        return self._sensitivity.secret.hold(named)
+
     async def globs(self, tool_name: str, context: PermissionContext) -> RuleGlobs:
         """Of all rules for one tool. A relative glob is relative to the root."""
         return RuleGlobs(

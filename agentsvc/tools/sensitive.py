@@ -13,7 +13,8 @@ DANGEROUS_FILES = (
     *(".env.staging", ".env.production", ".env.production.local"),
     *(".ssh/config", ".ssh/authorized_keys"),
 )
-DANGEROUS_DIRECTORIES = (".git", ".vscode", ".idea", ".ssh")
+DANGEROUS_DIRECTORIES = (".git", ".vscode", ".idea", ".ssh", ".agentsvc")
+"""The last one is what the service keeps in a workspace: the home of its commands, what it has put aside."""
 
 SECRET_NAMES = (
     *(".env", ".env.*", ".env-*", ".env_*", ".envrc"),

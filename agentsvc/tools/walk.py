@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from agentsvc.agent.backend import BackendBase, FileStat
 
-LEFT_OUT = frozenset({".git", ".hg", ".svn", ".bzr", ".jj", ".sl", ".agentsvc"})
+VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".bzr", ".jj", ".sl"})
+
+LEFT_OUT = VERSION_CONTROL | {".agentsvc"}
 """Directories that are not searched unless they are named: version control, and what the service itself keeps."""
 
 _ENTRIES = 200_000
@@ -19,15 +21,24 @@ class Walk:
     ``enter`` says of a directory's path whether to look into it. ``cut``: there was more than one walk may see.
     """
 
-    def __init__(self, backend: BackendBase, enter: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        backend: BackendBase,
+        enter: Callable[[str], bool],
+        *,
+        entries: int = _ENTRIES,
+        seconds: float = _SECONDS,
+    ) -> None:
         self.cut = False
+        self._entries = entries
+        self._seconds = seconds
         self._backend = backend
         self._enter = enter
 
     async def files(self, start: str) -> AsyncGenerator[FileStat]:
         """All but directories. Raises for a start that cannot be listed; what is below and cannot be is left out."""
         clock = asyncio.get_running_loop().time
-        ends = clock() + _SECONDS
+        ends = clock() + self._seconds
         waiting = list(reversed(await self._backend.list(start)))
         seen = len(waiting)
         while waiting:
@@ -35,7 +46,7 @@ class Walk:
             if entry.kind != "directory":
                 yield entry
             elif self._enter(entry.path):
-                if seen > _ENTRIES or clock() > ends:
+                if seen > self._entries or clock() > ends:
                     self.cut = True
                     return
                 below = await self._below(entry.path)

@@ -36,7 +36,7 @@ def effect_of(command: SimpleCommand) -> Effect:
     written = tuple(use for redirect in command.redirects for use in redirect_uses(redirect))
     known = _reading(command) or _editing(command)
     if known is None or any(_NETWORK.match(each.target.text) for each in command.redirects):
-        return Effect("anything", (*_suspected(command), *written))
+        return Effect("anything", (*_suspected(command), *_searched(command), *written))
     edits = known.kind == "edits" or any(use.role == "write" for use in written)
     return Effect("edits" if edits else "reads", (*known.uses, *written), known.here, known.moves)
 
@@ -131,6 +131,8 @@ def _operand_uses(operands: Operands, role: Role, paths: list[Word], arguments: 
     for position, word in enumerate(paths):
         if word.text not in ("", "-"):
             yield _use(word, operands.last if position == last and operands.last else role)
+            if operands.carried and position != last:
+                yield _use(word, operands.carried)
         if operands.revisions and ":" in word.text:
             yield _use(Word(word.text.rpartition(":")[2] or ".", pattern=word.pattern), role)
     if operands.last:
@@ -143,6 +145,9 @@ def _inside(targets: list[Word], paths: list[Word]) -> Iterator[PathUse]:
         for word in paths:
             if word is not target:
                 name = word.text.rstrip("/").rpartition("/")[2]
+                if name in ("", ".", ".."):
+                    # All that is in it goes to the target, under names that are not known.
+                    raise Unknown
                 yield _use(Word(f"{target.text}/{name}", home=target.home), "write")
 
 
@@ -154,6 +159,14 @@ def _suspected(command: SimpleCommand) -> Iterator[PathUse]:
         for text in candidates:
             if text and len(text) < 4096 and "\n" not in text:
                 yield PathUse(text, "write", word.pattern)
+
+
+def _searched(command: SimpleCommand) -> Iterator[PathUse]:
+    """All that is below, if the program can read that: an option that is not known may be the one that says so."""
+    known = READERS.get(command.name)
+    if isinstance(known, Program) and (known.deep or known.operands.role == "tree"):
+        yield PathUse(".", "tree")
+        yield from (PathUse(use.path, "tree", use.pattern) for use in _suspected(command))
 
 
 def _use(word: Word, role: Role) -> PathUse:

@@ -105,8 +105,9 @@ class ShellExamination(Examination):
     def _why_not_read_only(self) -> Reason:
         steps = self._steps or ()
         facts = [place for step in steps for use in step.uses for place in self._facts.get(use, ())]
-        if any(use not in self._facts for step in steps for use in step.uses):
-            return REASONS["unknown_path"]
+        unknown = [use for step in steps for use in step.uses if use not in self._facts]
+        if unknown:
+            return REASONS["repository" if all(use.role == "repository" for use in unknown) else "unknown_path"]
         if any(step.effect.here and not self._is_here(step) for step in steps):
             return REASONS["elsewhere"]
         if any(step.effect.kind == "anything" for step in steps):
@@ -115,6 +116,8 @@ class ShellExamination(Examination):
 
     def _covered(self, step: Step, known: Sequence[rules.CommandRule]) -> bool:
         if any(use.role == "write" for redirect in step.command.redirects for use in redirect_uses(redirect)):
+            return False
+        if any(use not in self._facts and not _may_be_left_open(use) for use in step.uses):
             return False
         return self._only_reads(step) or any(rule.covers(step.command) for rule in known)
 
@@ -130,6 +133,11 @@ class ShellExamination(Examination):
 
 def _harmless_to_edit(place: Place) -> bool:
     return place.inside and not place.dangerous and not place.secret
+
+
+def _may_be_left_open(use: PathUse) -> bool:
+    """A rule may also mean a home, all that is below a directory and the settings of git, if they are not known."""
+    return use.role in ("tree", "visible", "repository") or use.path.startswith("~")
 
 
 def _mentions(text: str, name: str) -> bool:

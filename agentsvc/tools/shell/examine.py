@@ -1,11 +1,13 @@
 """The judge of shell commands: from text, backend and context to what the permission engine is told."""
 
+from collections.abc import Mapping
+
 from agentsvc.agent.backend import BackendBase
 from agentsvc.domain.permissions import PermissionContext
 from agentsvc.tools.paths import PathJudge, Sensitivity
 from agentsvc.tools.shell.examination import ShellExamination
 from agentsvc.tools.shell.parse import parse
-from agentsvc.tools.shell.plan import paths_of
+from agentsvc.tools.shell.plan import paths_of, plan
 from agentsvc.tools.shell.survey import survey
 
 ENVIRONMENT = {
@@ -20,6 +22,24 @@ ENVIRONMENT = {
     "PAGER": "cat",
 }
 """What commands must be run with, so that git takes no directory for a repository that only looks like one."""
+
+
+QUIET = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "NPM_CONFIG_USERCONFIG": "/dev/null",
+    "PIP_CONFIG_FILE": "/dev/null",
+    "PYTHONNOUSERSITE": "1",
+}
+
+
+def environment_of(command: str) -> Mapping[str, str]:
+    """What a command must be run with. Where it may have been let pass for its known effects, nothing that lies in the
+    home directory gives its programs other ones.
+    """
+    script = parse(command)
+    steps = () if script.doubts else plan(script) or ()
+    quiet = steps and all(step.effect.kind != "anything" for step in steps)
+    return {**ENVIRONMENT, **QUIET} if quiet else ENVIRONMENT
 
 
 async def examine(

@@ -13,6 +13,7 @@ MAX_USES = 500
 
 _Places = frozenset[str]
 _START: _Places = frozenset({""})
+_REPOSITORY = PathUse(".", "repository")
 
 
 class Step(Struct, frozen=True):
@@ -72,7 +73,8 @@ def _pipelines(commands: Sequence[SimpleCommand]) -> Iterator[list[SimpleCommand
 def _step(command: SimpleCommand, places: _Places) -> Step:
     effect = effect_of(command)
     joined = (_at(place, use) for place in sorted(places) or ("",) for use in effect.uses)
-    return Step(command, effect, tuple(dict.fromkeys(joined)), places)
+    repository = (_REPOSITORY,) if effect.here else ()
+    return Step(command, effect, tuple(dict.fromkeys((*joined, *repository))), places)
 
 
 def _at(place: str, use: PathUse) -> PathUse:

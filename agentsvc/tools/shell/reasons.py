@@ -41,6 +41,7 @@ _PLAIN = {
     "not_read_only": "It is not known that the command only reads.",
     "unknown_path": "It is not known which files the command touches.",
     "elsewhere": "The command depends on files of another directory, which may make it run programs.",
+    "repository": "The settings of the repository may make git run other programs.",
     "outside": "The command reaches outside the working directories.",
     "writes": "The command changes files.",
     "edits": "The command only changes files in the working directories.",

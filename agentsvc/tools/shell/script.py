@@ -7,7 +7,7 @@ from msgspec import Struct
 from agentsvc.domain.permissions import Reason
 
 Operator = Literal["", "|", "&&", "||", ";"]
-Role = Literal["read", "list", "visible", "tree", "write"]
+Role = Literal["read", "list", "visible", "tree", "write", "repository"]
 
 
 class Word(Struct, frozen=True):
@@ -74,6 +74,7 @@ class PathUse(Struct, frozen=True):
     It may begin with a tilde for somebody's home; a file whose name does is written ``./~``.
 
     ``list``: names and sizes, no content. ``tree``: the content of everything below, ``visible``: but of hidden files.
+    ``repository``: that of the workspace, with its settings, is used by git.
     """
 
     path: str

@@ -4,15 +4,17 @@ import fnmatch
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from msgspec.structs import replace
 
 from agentsvc.agent.backend import BackendBase
 from agentsvc.tools.paths import PathJudge, Place
-from agentsvc.tools.sensitive import SECRET
-from agentsvc.tools.shell.script import PathUse, Role
+from agentsvc.tools.shell.below import secrets_below
+from agentsvc.tools.shell.repository import is_plain
+from agentsvc.tools.shell.script import PathUse
 
-MAX_MATCHES = 200
+MAX_MATCHES = 500
 MAX_PLACES = 1_000
 
 # What these lead to depends on the process that follows them, or is what all files lie on.
@@ -42,10 +44,12 @@ async def survey(uses: Sequence[PathUse], backend: BackendBase, judge: PathJudge
 async def _found(use: PathUse, backend: BackendBase, judge: PathJudge, home: str | None) -> tuple[Place, ...]:
     """Empty where it is not known what the use means."""
     try:
+        if use.role == "repository":
+            return (await judge.place(use.path),) if await is_plain(backend) else ()
         named = await _named(use, backend, home)
         found = [await _place(path, judge) for path in named]
-        if use.role in ("tree", "visible"):
-            found += [secret for path in named for secret in await _secrets(path, use.role, backend, judge)]
+        if use.role in ("tree", "visible") and not any(place.secret for place in found):
+            found += [secret for place in found for secret in await _below(place, use.role, backend, judge)]
     except (OSError, ValueError):
         # A name that is too long, or that no file can have.
         return ()
@@ -60,15 +64,10 @@ async def _place(path: str, judge: PathJudge) -> Place:
     return replace(place, secret=True) if uncanny else place
 
 
-async def _secrets(directory: str, role: Role, backend: BackendBase, judge: PathJudge) -> list[Place]:
-    """What is secret right in a directory. Deeper down nothing is looked at: that would be a search of its own."""
-    try:
-        names = [posixpath.basename(each.path) for each in await backend.list(directory)]
-    except OSError:
-        return []
-    seen = [name for name in names if role == "tree" or not name.startswith(".")]
-    suspects = [name for name in seen if SECRET.hold(f"/{name}")]
-    return [place for name in suspects if (place := await judge.place(posixpath.join(directory, name))).secret]
+async def _below(place: Place, role: Literal["tree", "visible"], backend: BackendBase, judge: PathJudge) -> list[Place]:
+    """A place that is not inside is asked about anyway."""
+    stat = await backend.stat(place.real) if place.inside else None
+    return await secrets_below(stat.path, role, backend, judge) if stat and stat.kind == "directory" else []
 
 
 async def _named(use: PathUse, backend: BackendBase, home: str | None) -> list[str]:
@@ -81,22 +80,30 @@ async def _named(use: PathUse, backend: BackendBase, home: str | None) -> list[s
 
 
 async def _matching(pattern: str, backend: BackendBase) -> list[str]:
-    """Names in one directory, as the shell would find them; where it finds none it leaves the pattern as it is.
+    """Names as the shell would find them, and some that are not there; where it finds none it leaves the pattern.
 
     Empty when there are too many of them, and when one looks like an option. Raises OSError.
     """
-    directory, _, last = pattern.rpartition("/")
-    if not _MAGIC.isdisjoint(directory):
-        return []
-    prefix = f"{directory}/" if "/" in pattern else ""
+    first, *segments = pattern.split("/")
+    found = [first] if _MAGIC.isdisjoint(first) else await _names("", first, backend)
+    for segment in segments:
+        if _MAGIC.isdisjoint(segment):
+            found = [f"{each}/{segment}" for each in found]
+        else:
+            found = [name for each in found for name in await _names(f"{each}/", segment, backend)]
+        if len(found) > MAX_MATCHES:
+            return []
+    return [] if any(name.startswith("-") for name in found) else found or [pattern]
+
+
+async def _names(prefix: str, pattern: str, backend: BackendBase) -> list[str]:
     try:
         names = [posixpath.basename(each.path) for each in await backend.list(prefix or ".")]
     except (FileNotFoundError, NotADirectoryError):
-        return [pattern]
-    # What brackets mean depends on the locale of the shell.
-    last = last.partition("[")[0] + "*" if "[" in last else last
-    hidden = last.startswith(".")
-    found = [name for name in names if fnmatch.fnmatchcase(name, last) and (hidden or not name.startswith("."))]
-    if len(found) > MAX_MATCHES or any((prefix + name).startswith("-") for name in found):
         return []
-    return [prefix + name for name in found] or [pattern]
+    # What brackets mean depends on the locale of the shell.
+    pattern = pattern.partition("[")[0] + "*" if "[" in pattern else pattern
+    hidden = pattern.startswith(".")
+    return [
+        prefix + name for name in names if fnmatch.fnmatchcase(name, pattern) and (hidden or not name.startswith("."))
+    ]

@@ -61,7 +61,7 @@ def guessed(command: str, context: PermissionContext | None = None) -> Decision:
     """The same for a directory without links, where names tell everything."""
     context = context or PermissionContext()
     script = parse(command)
-    facts: Facts = {use: (_place(use.path),) for use in paths_of(script) if not use.pattern}
+    facts: Facts = {use: (_place(use.path),) for use in paths_of(script) if not use.pattern or use.role == "write"}
     return decide("Bash", ShellExamination(script, context.mode, facts, ROOT), context)
 
 

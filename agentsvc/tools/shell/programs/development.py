@@ -31,7 +31,7 @@ _PACKAGES = program(
 # Not here: tools that a file of the project can point to another binary, such as rustc, cargo, go and yarn.
 _VERSIONED = words(
     "bash node python python3 pip3 gcc g++ clang cc cmake ruby perl curl wget java javac make uv uvx ruff mypy npx"
-    " redis-server psql sqlite3"
+    " redis-server psql"
 )
 # Told apart, since with other programs these run what is piped in: bash -v, python -v.
 _VERSION_FLAGS = {"node": "-v", "python": "-V", "python3": "-V", "java": "-version", "javac": "-version", "perl": "-v"}

@@ -16,13 +16,14 @@ EDITS: dict[str, Program] = {
     "rmdir": program("-v --verbose", _WRITTEN),
     "mv": program(
         "-f -i -n -u -v --force --no-clobber --verbose --update",
-        Operands(role="write", last="write", minimum=1),
+        Operands(role="write", last="write", carried="tree", minimum=1),
         paths=_INTO,
     ),
     "cp": program(
-        "-f -i -n -p -u -v -r -R -a --force --no-clobber --verbose --update --recursive --archive",
+        "-f -i -n -p -u -v --force --no-clobber --verbose --update",
         Operands(role="read", last="write", minimum=1),
         paths=_INTO,
+        deep="-r -R -a --recursive --archive",
     ),
     "tee": program("-a -i --append", _WRITTEN),
     "sed": program(

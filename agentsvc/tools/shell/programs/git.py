@@ -14,7 +14,7 @@ _SHOWN = (
     " --no-textconv --exit-code --quiet --merge-base --cc --text --function-context -W -R -a"
 )
 _SHOWN_VALUES = "-U -S -G --unified --diff-filter --diff-algorithm --relative"
-_SHOWN_OPTIONAL = "--color --stat --word-diff --find-renames --find-copies --abbrev --color-moved --submodule"
+_SHOWN_OPTIONAL = "--color --stat --word-diff --find-renames --find-copies --abbrev --color-moved"
 _LOGGED = (
     " --oneline --graph --all --decorate --no-decorate --no-merges --merges --first-parent --reverse --follow"
     " --full-history"
@@ -39,7 +39,10 @@ _LOG = program(
     optional=_SHOWN_OPTIONAL + " --decorate --branches --tags --remotes",
     numbers=True,
 )
-_DIFF = program(_SHOWN, _REVISIONS, values=_SHOWN_VALUES, optional=_SHOWN_OPTIONAL, numbers=True)
+# Where one of two places is in no repository, all that is below them is compared.
+_DIFF = program(
+    _SHOWN, Operands(role="tree", revisions=True), values=_SHOWN_VALUES, optional=_SHOWN_OPTIONAL, numbers=True
+)
 
 GIT = Family(
     here=True,
@@ -114,11 +117,12 @@ GIT = Family(
         "grep": program(
             "-a -c -E -F -G -h -H -i -I -l -L -n -p -P -q -v -w -W -z --text --count --extended-regexp --fixed-strings"
             " --ignore-case --files-with-matches --name-only --line-number --column --break --heading --show-function"
-            " --function-context --invert-match --word-regexp --cached --untracked --all-match --and --or --not"
+            " --function-context --invert-match --word-regexp --cached --all-match --and --or --not"
             " --quiet",
             Operands(role="visible", leading=1, instead=frozenset({"-e"}), default=".", revisions=True),
             values="-A -B -C -e -m --max-depth --max-count --after-context --before-context --context",
             optional="--color",
+            deep="--untracked",
             numbers=True,
         ),
         "reflog": program(_LOGGED, NOTHING, values=_LOGGED_VALUES, numbers=True),

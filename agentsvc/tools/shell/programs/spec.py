@@ -14,12 +14,13 @@ class Operands(Struct, frozen=True, kw_only=True):
 
     The first ``leading`` ones are data, unless an option of ``instead`` is given; the others are paths used as ``role``
     says, or data too where that is None. Data must match ``data`` in full, paths ``shape``. ``last``: how the last path
-    is used, where that differs. ``default``: the path that is meant when none is named. ``revisions``: a path may
-    follow a colon.
+    is used, where that differs. ``carried``: what else is done with the others. ``default``: the path that is meant
+    when none is named. ``revisions``: a path may follow a colon.
     """
 
     role: Role | None = "read"
     last: Role | None = None
+    carried: Role | None = None
     leading: int = 0
     instead: frozenset[str] = frozenset()
     data: str = ANYTHING

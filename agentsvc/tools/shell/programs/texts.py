@@ -1,6 +1,7 @@
 """Programs that search texts, and that show them differently."""
 
-from agentsvc.tools.shell.programs.spec import DATA, Operands, Program, program
+from agentsvc.tools.shell.programs.spec import ANYTHING, DATA, Operands, Program, program
+from agentsvc.tools.shell.vocabulary import words
 
 # These are matched against hostile text: at every place there is at most one way to go on.
 _GAP = " {0,3}"
@@ -28,6 +29,19 @@ AWK = rf"{_GAP}(?:{_TEST}(?:{_GAP}(?:&&|\|\||,){_GAP}{_TEST})*)?{_GAP}(?:{_PRINT
 """Lines that are chosen, and fields of them that are printed; nothing that writes, runs or reads more."""
 
 JQ = r"(?!(?s:.*\b(?:env|ENV|import|include|input_filename|debug|stderr|halt_error|get_search_list)\b))(?s:.*)"
+
+# A file that a glob or a type names is searched even if it is hidden.
+_SOURCES = (
+    "py|pyi|js|jsx|mjs|cjs|ts|tsx|vue|svelte|json|ya?ml|toml|md|rst|txt|log|html?|css|scss|go|rs|java|kts?|scala|swift"
+    "|c|h|cc|cpp|hpp|cs|rb|php|sh|sql|xml|csv|lock|cfg|ini|tf|proto|graphql|ipynb|exs?|lua"
+)
+_SEARCHED = rf"!.*|(?:[^\\{{}}]*/)?(?:\*{{1,2}}\.(?:{_SOURCES}|\{{(?:{_SOURCES})(?:,(?:{_SOURCES}))*\}})|\w[^/\\{{}}]*)"
+_RG_VALUES = words(
+    "-A -B -C -d -e -E -j -m -M -r -T --after-context --before-context --context --max-depth --regexp --encoding"
+    " --threads --max-count --max-columns --replace --type-not --color --colors --sort --sortr --max-filesize"
+    " --path-separator --context-separator"
+)
+_TYPES = r"(?!all$|.*env)[a-z0-9+-]+"
 
 _PATTERN_FIRST = Operands(leading=1, instead=frozenset({"-e", "--regexp", "-f", "--file"}))
 _GREP = program(
@@ -62,9 +76,11 @@ PROGRAMS: dict[str, Program] = {
             instead=frozenset({"-e", "--regexp", "-f", "--file", "--files", "--type-list"}),
             default=".",
         ),
-        values="-A -B -C -d -e -E -g -j -m -M -r -t -T --after-context --before-context --context --max-depth --regexp"
-        " --encoding --glob --iglob --threads --max-count --max-columns --replace --type --type-not --color --colors"
-        " --sort --sortr --max-filesize --path-separator --context-separator",
+        values={
+            **dict.fromkeys(_RG_VALUES, ANYTHING),
+            **dict.fromkeys(("-g", "--glob", "--iglob"), _SEARCHED),
+            **dict.fromkeys(("-t", "--type"), _TYPES),
+        },
         paths={"-f": "read", "--file": "read"},
         deep="-u --hidden --unrestricted",
     ),
@@ -96,10 +112,11 @@ PROGRAMS: dict[str, Program] = {
     "diff": program(
         "-a -b -B -c -d -e -E -i -n -N -q -s -t -T -u -w -y -Z --brief --unified --ignore-case --ignore-all-space"
         " --ignore-space-change --ignore-blank-lines --minimal --new-file --report-identical-files --side-by-side"
-        " --suppress-common-lines --text --strip-trailing-cr",
+        " --suppress-common-lines --text --strip-trailing-cr -r --recursive",
+        # Of two directories the files in them are compared, with -r or without.
+        Operands(role="tree"),
         values="-U -C -W -x -I --exclude --label --width --ignore-matching-lines",
         optional="--color",
-        deep="-r --recursive",
         numbers=True,
     ),
     "sed": program(
