@@ -11,7 +11,7 @@ from agentsvc.domain.errors import Conflict, NotFound
 from agentsvc.domain.ids import RunId, SessionId
 from agentsvc.domain.messages import Msg, encode_message
 from agentsvc.domain.runs import Input, RunRequest, encode_input
-from agentsvc.kv.client import Redis
+from agentsvc.kv.client import Command, Redis
 from agentsvc.kv.scripts import Script
 
 _ACCEPT = Script("agentsvc.bus", "accept")
@@ -42,17 +42,13 @@ class Inbox:
         The session is noted first, so that the janitor finds what was kept but never announced to the queue.
         """
         names = keys.of_session(request.session_id)
-        noted = keys.accepting(keys.shard_of(request.session_id, self._shards))
         words: list[str | bytes] = [request.owner, request.agent_id, request.run_id, encode_input(data)]
         for message in messages:
             words += (message.id, encode_message(message))
-        _, reply = await self._redis.all(
-            self._redis.evalsha(NOTE, (noted,), (request.note,)),
-            self._redis.evalsha(_ACCEPT, (names.head, names.inbox, names.messages, names.order, names.accepted), words),
+        accept = self._redis.evalsha(
+            _ACCEPT, (names.head, names.inbox, names.messages, names.order, names.accepted), words
         )
-        if reply[0] not in (b"accepted", b"known"):
-            await self._redis.run("ZREM", noted, request.note)
-        return _accepted(reply)
+        return _accepted(await self._noted(request, accept))
 
     async def run_of(self, session_id: SessionId, accepted_id: str) -> RunId | None:
         """The run that was to take what was accepted under this id; None when nothing was."""
@@ -65,17 +61,28 @@ class Inbox:
         return [(entry, fields[1]) for entry, fields in entries]
 
     async def interrupt(self, request: RunRequest, closing: Input) -> Accepted | None:
-        """Ask for the end of the reply. When it is parked, ``closing`` goes to the inbox and its run is returned.
+        """Ask for the end of the reply. When it is parked, ``closing`` goes to the inbox.
 
-        Raises NotFound as ``accept`` does.
+        The run that has to be announced is returned: the one that closes a parked reply, or that of what waits. Raises
+        NotFound as ``accept`` does, and notes the session as it does.
         """
         names = keys.of_session(request.session_id)
-        reply = await self._redis.call(
+        interrupt = self._redis.evalsha(
             _INTERRUPT,
             (names.head, names.inbox, names.accepted),
             (request.owner, request.agent_id, request.session_id, encode_input(closing), request.run_id),
         )
+        reply = await self._noted(request, interrupt)
         return None if reply[0] in (b"idle", b"stopping") else _accepted(reply)
+
+    async def _noted(self, request: RunRequest, script: Command) -> list[Any]:
+        """What a script says that may leave something to be announced, with a note for the case that nobody does it."""
+        noted = keys.accepting(keys.shard_of(request.session_id, self._shards))
+        reply: list[Any]
+        _, reply = await self._redis.all(self._redis.evalsha(NOTE, (noted,), (request.note,)), script)
+        if reply[0] not in (b"accepted", b"known"):
+            await self._redis.run("ZREM", noted, request.note)
+        return reply
 
 
 def _accepted(reply: list[Any]) -> Accepted:

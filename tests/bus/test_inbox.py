@@ -9,6 +9,7 @@ from agentsvc.domain.events import UserInterrupt
 from agentsvc.domain.ids import OwnerId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages, decode_input
+from tests.approvals import park
 from tests.bus.conftest import AGENT, OWNER, SESSION, Say, request
 
 CLOSING = UserInterrupt(reply_id="")
@@ -98,6 +99,30 @@ async def test_an_interrupt_of_an_idle_session_asks_for_nothing(bus: RedisMessag
 
     assert await bus.inbox.waiting(SESSION) == []
     assert not (await bus.heads.get(OWNER, SESSION)).running
+
+
+async def test_an_interrupt_of_a_parked_reply_is_found_though_nobody_was_told_of_it(bus: RedisMessageBus) -> None:
+    await park(bus, OWNER, AGENT, SESSION)
+    await bus.queue.push((await bus.queue.unannounced(-1))[0])
+
+    first = await bus.inbox.interrupt(request(), CLOSING)
+    noted = await bus.queue.unannounced(-1)
+    again = await bus.inbox.interrupt(request(), CLOSING)
+
+    assert first is not None
+    assert again is not None
+    assert (first.new, again.new, again.run_id) == (True, False, first.run_id)
+    assert [each.session_id for each in noted] == [SESSION]
+    assert len(await bus.inbox.waiting(SESSION)) == 1
+
+
+async def test_an_interrupt_of_a_reply_in_flight_has_nothing_to_be_announced(bus: RedisMessageBus, say: Say) -> None:
+    await say("hello")
+    await bus.queue.push((await bus.queue.unannounced(-1))[0])
+    await bus.leases.take(request(), "w1")
+
+    assert await bus.inbox.interrupt(request(), CLOSING) is None
+    assert await bus.queue.unannounced(-1) == []
 
 
 async def test_an_interrupt_before_the_run_begins_reaches_the_run(bus: RedisMessageBus, say: Say) -> None:

@@ -1,6 +1,7 @@
 -- Ask for an end of the reply in flight, about to begin, or parked.
 -- KEYS: head, inbox, accepted   ARGV: owner, agent, session id, inbox entry that closes a parked reply, run id
--- -> {'stopping'} | {'accepted', run id} a parked reply waits to be closed | {'idle'} | {'gone'} | {'foreign'}
+-- -> {'stopping'} | {'accepted', run id} a parked reply waits to be closed | {'known', run id} of what waits, of which the
+--    queue may not know yet | {'idle'} | {'gone'} | {'foreign'}
 local owner, agent, worker, status, after, reply = unpack(
   redis.call('HMGET', KEYS[1], 'owner', 'agent', 'worker', 'status', 'next', 'reply'))
 if not owner then return {'gone'} end
@@ -11,7 +12,7 @@ if running and not reply and not waiting then return {'idle'} end
 if running or waiting then
   redis.call('HSET', KEYS[1], 'stop', 1)
   if worker then redis.call('PUBLISH', '{w:' .. worker .. '}', ARGV[3]) end
-  return {'stopping'}
+  return running and {'stopping'} or {'known', after or ARGV[5]}
 end
 if not status or status == 'idle' then return {'idle'} end
 local known = redis.call('HGET', KEYS[3], ARGV[5])
