@@ -26,14 +26,15 @@ class Grant(Struct, frozen=True):
     """The lease of a session, and the session as it stands.
 
     ``resumed`` says that an earlier holder did not finish its run, ``attempts`` how often that happened without its
-    being handed over. ``known``: state and context are as the known fence left them, and left out here. ``inbox`` holds
-    entry ids and inputs, oldest first.
+    being handed over. ``token`` is that of this lease alone. ``known``: state and context are as the known lease left
+    them, and left out here. ``inbox`` holds entry ids and inputs, oldest first.
     """
 
     session_id: SessionId
     owner: OwnerId
     agent_id: AgentId
     run_id: RunId
+    token: str
     fence: int
     seq: int
     resumed: bool
@@ -75,20 +76,20 @@ class Leases:
         self._lease_ms = int(lease_s * 1000)
         self._log_keep = log_keep
 
-    async def take(self, request: RunRequest, worker: str, known_fence: int = 0) -> Grant | Busy | None:
+    async def take(self, request: RunRequest, worker: str, known: str = "") -> Grant | Busy | None:
         """The lease, if something is to be done; None when the session is idle, gone or not of this owner and agent.
 
-        State and context are not read when nobody has held the session since ``known_fence``.
+        State and context are not read when nobody has held the session since the lease whose token is ``known``.
         """
-        names = keys.of_session(request.session_id)
+        names, token = keys.of_session(request.session_id), new_id()
         reply = await self._redis.call(
             _TAKE,
             (names.head, names.inbox, names.state, names.context),
-            (request.owner, request.agent_id, worker, new_id(), self._lease_ms, request.run_id, known_fence),
+            (request.owner, request.agent_id, worker, token, self._lease_ms, request.run_id, known),
         )
         match reply[0]:
             case b"granted":
-                return _grant(request, reply)
+                return _grant(request, token, reply)
             case b"busy":
                 return Busy(int(reply[1]) / 1000)
             case _:
@@ -161,13 +162,14 @@ class Leases:
         return cast("Release", reply.decode())
 
 
-def _grant(request: RunRequest, reply: list[Any]) -> Grant:
+def _grant(request: RunRequest, token: str, reply: list[Any]) -> Grant:
     _, fence, seq, run_id, resumed, attempts, stop, known, state, context, inbox = reply
     return Grant(
         session_id=request.session_id,
         owner=request.owner,
         agent_id=request.agent_id,
         run_id=RunId(run_id.decode()),
+        token=token,
         attempts=attempts,
         fence=fence,
         seq=seq,

@@ -6,18 +6,16 @@ from msgspec import Struct
 
 from agentsvc.domain.ids import SessionId
 from agentsvc.domain.states import AgentState
+from agentsvc.runs.journal import Stored
 
 
 class Remembered(Struct, frozen=True):
-    """The state as the holder of ``fence`` left it; ``lengths`` are the bytes of its messages where they are stored."""
+    """The state as the holder of the lease with this ``token`` left it; ``size`` are its bytes where it is stored."""
 
-    fence: int
+    token: str
     state: AgentState
-    lengths: list[int]
-
-    @property
-    def size(self) -> int:
-        return sum(self.lengths)
+    stored: Stored
+    size: int
 
 
 class Memory:

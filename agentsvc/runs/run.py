@@ -56,8 +56,7 @@ class Run:
         self._interruption = Interruption()
         self._waiting = deque(grant.inbox)
         if grant.known and remembered is not None:
-            self._state = remembered.state
-            self._stored = Stored(self._state.context, remembered.lengths)
+            self._state, self._stored = remembered.state, remembered.stored
         else:
             self._state = _state(grant)
             # One that cannot be read is rewritten with all that stands around it.
@@ -83,7 +82,8 @@ class Run:
     @property
     def remembered(self) -> Remembered:
         """What may be known of the session when this run has ended and nobody else has held it."""
-        return Remembered(self.fence, self._state, self._stored.lengths)
+        size = sum(self._stored.lengths) + len(encode_state(self._state))
+        return Remembered(self._grant.token, self._state, self._stored, size)
 
     def interrupt(self) -> None:
         self._interruption.request()
@@ -123,21 +123,26 @@ class Run:
         if self._grant.resumed and self._open:
             await self._reply()
         while True:
-            while self._waiting:
+            await self._reply_to_those_waiting()
+            if self._waiting:
                 await self._take_in(*self._waiting.popleft())
-            if self._open and self._interruption.requested:
+            elif self._open and self._interruption.requested:
                 await self._reply()
-            if self._state.waiting and not self._open:
-                await self._reply_to_those_waiting()
-            await self.writer.settle()
-            await self._forget_approvals()
-            match await self._bus.leases.release(self.session_id, self.fence, _status(self._state)):
-                case "released":
-                    return
-                case "waiting":
-                    self._waiting.extend(await self._bus.inbox.waiting(self.session_id))
-                case "stop":
-                    self.interrupt()
+            elif await self._released():
+                return
+
+    async def _released(self) -> bool:
+        """Leave, unless there is something to be done after all."""
+        await self.writer.settle()
+        await self._forget_approvals()
+        match await self._bus.leases.release(self.session_id, self.fence, _status(self._state)):
+            case "released":
+                return True
+            case "waiting":
+                self._waiting.extend(await self._bus.inbox.waiting(self.session_id))
+            case "stop":
+                self.interrupt()
+        return False
 
     @property
     def _open(self) -> bool:
@@ -160,8 +165,10 @@ class Run:
                 self.writer.attach(Entry(done=(entry,)))
 
     async def _reply_to_those_waiting(self) -> None:
-        messages, self._state.waiting = self._state.waiting, []
-        await self._reply(messages)
+        """What came while a reply was parked, before all that came after it."""
+        if self._state.waiting and not self._open:
+            messages, self._state.waiting = self._state.waiting, []
+            await self._reply(messages)
 
     async def _reply(
         self, inputs: Sequence[Msg] = (), *, answer: Answer | None = None, entry: bytes | None = None

@@ -130,7 +130,7 @@ class Dispatcher:
         remembered = self._memory.take(request.session_id)
         while True:
             taken, records = await asyncio.gather(
-                self._bus.leases.take(request, self._bus.worker, remembered.fence if remembered is not None else 0),
+                self._bus.leases.take(request, self._bus.worker, remembered.token if remembered is not None else ""),
                 self._prepare.records(request.owner, request.session_id),
                 return_exceptions=True,
             )

@@ -12,6 +12,7 @@ from agentsvc.bus.leases import Grant
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages, RunRequest
+from agentsvc.domain.states import AgentState
 from agentsvc.runs.prepare import Prepare
 from agentsvc.runs.run import Run
 from agentsvc.storage.store import Bundle
@@ -32,6 +33,9 @@ class Actors(Prepare):
 
     async def records(self, owner: OwnerId, session_id: SessionId) -> Bundle | None:
         return None
+
+    async def tell_approvals(self, grant: Grant, state: AgentState) -> None:
+        """There are no records here."""
 
     async def agent(self, grant: Grant, records: Bundle | None) -> Agent:
         return Agent("bob", "Be brief.", self.model, toolkit=Toolkit(self.tools))

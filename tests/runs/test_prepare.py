@@ -17,6 +17,7 @@ def grant(attempts: int) -> Grant:
         owner=OWNER,
         agent_id=AGENT,
         run_id=RunId("r1"),
+        token="t1",
         fence=1,
         seq=0,
         resumed=True,

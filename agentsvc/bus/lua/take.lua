@@ -1,7 +1,7 @@
 -- Take the lease of a session and read everything a run needs. The same token twice is the same grant.
 -- A session that was left unfinished is resumed; each time it was not handed over counts as an attempt that failed.
--- State and context are left out when they are as the holder of a known fence left them.
--- KEYS: head, inbox, state, context   ARGV: owner, agent, worker, token, lease in ms, run id, known fence (0 for none)
+-- State and context are left out when they are as the holder of a known token left them.
+-- KEYS: head, inbox, state, context   ARGV: owner, agent, worker, token, lease in ms, run id, known token ('' for none)
 -- -> {'granted', fence, seq, run id, resumed, failed attempts, stop, known, state, context, inbox} | {'busy', ms left} | {'idle'}
 --    | {'gone'} there is no such session, or it is another owner's
 local owner, agent, worker, deadline, fence, seq, run, after, status, token, stop = unpack(redis.call('HMGET', KEYS[1],
@@ -27,7 +27,8 @@ if not again then
 else
   resumed = redis.call('HGET', KEYS[1], 'resumed') == '1'
 end
-local known = not resumed and tonumber(ARGV[7]) == tonumber(fence) - 1
+-- An earlier try may have put its own token in the place of the known one: then all is read.
+local known = not again and not resumed and token == ARGV[7]
 local attempts = tonumber(redis.call('HGET', KEYS[1], 'attempts')) or 0
 return {'granted', tonumber(fence), tonumber(seq) or 0, run, resumed and 1 or 0, attempts, stop or '',
   known and 1 or 0, not known and redis.call('GET', KEYS[3]) or '', known and {} or redis.call('LRANGE', KEYS[4], 0, -1),
