@@ -49,7 +49,8 @@ class Inside:
         return int(self.client.zcard(keys.accepting(0)))
 
     def at_rest(self) -> bool:
-        return self.queued() == self.pending() == self.noted() == 0
+        """The notes first: one that goes leaves its request in the queue."""
+        return self.noted() == self.queued() == self.pending() == 0
 
     def at_work(self) -> int:
         """Workers that hear signals."""

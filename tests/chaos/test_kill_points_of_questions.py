@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from tests.chaos.deaths import Life, Story, sweep
 from tests.conftest import wait_until
 from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tools import lines
-from tests.questions import approvals, confirmed, delivered, results, rule, text_of
+from tests.questions import ASKING, approvals, confirmed, delivered, results, rule, text_of
 from tests.service import message, replies
 
 pytestmark = pytest.mark.chaos
@@ -34,17 +35,8 @@ _PATIENCE = 40.0
 
 
 @dataclass
-class Questioned(Life):
-    """A call is asked about and allowed for good, the next one is carried out by the client, the last one runs unasked.
-
-    Something is said while the reply waits for the answer, and is heard afterwards.
-    """
-
-    done: list[str] = field(default_factory=list)
-
-    @property
-    def second(self) -> str:
-        return f"{self.mark}-second"
+class Client(Life):
+    """Does one thing after the other, by what it sees when nothing else happens."""
 
     async def live(self, looking: Inside, gone: Callable[[], bool]) -> None:
         async def step() -> bool:
@@ -53,14 +45,33 @@ class Questioned(Life):
                 return True
             if not looking.at_rest():
                 return False
-            given = self._next(looking)
-            if given is not None:
-                with suppress(httpx.TransportError):
-                    answer = await self.talk.say(given)
-                    assert answer.status_code == 200, answer.text
-            return given is None
+            with suppress(httpx.TransportError):
+                return await self.step(looking)
+            return False
 
         await wait_until(step, f"{self.mark} comes to its end", within=_PATIENCE)
+
+    @abstractmethod
+    async def step(self, looking: Inside) -> bool:
+        """Do what is next, or say that all is done."""
+
+
+class Questioned(Client):
+    """A call is asked about and allowed for good, the next one is carried out by the client, the last one runs unasked.
+
+    Something is said while the reply waits for the answer, and is heard afterwards.
+    """
+
+    @property
+    def second(self) -> str:
+        return f"{self.mark}-second"
+
+    async def step(self, looking: Inside) -> bool:
+        given = self._next(looking)
+        if given is not None:
+            answer = await self.talk.say(given)
+            assert answer.status_code == 200, answer.text
+        return given is None
 
     def _next(self, looking: Inside) -> Any:
         """What a client does who sees this; none when all is said."""
@@ -143,6 +154,38 @@ class Questioned(Life):
         assert msgspec.to_builtins(state.permission_context.allow_rules) == {"deploy": [rule()]}
 
 
+class Stopped(Client):
+    """A question that nobody answers, since its reply is stopped while it waits."""
+
+    async def step(self, looking: Inside) -> bool:
+        kept = looking.of_session(self.talk.session_id)
+        if self.mark.encode() not in kept["messages"]:
+            arguments = quote(json.dumps({"mark": self.mark}))
+            answer = await self.talk.say(message(f"[[tool=deploy args={arguments}]]", id=self.mark))
+            assert answer.status_code == 200, answer.text
+            return False
+        if kept["head"][b"status"] != ASKING.encode():
+            return bool(kept["head"][b"status"] == b"idle")
+        answer = await self.talk.interrupt()
+        assert answer.status_code == 202, answer.text
+        return False
+
+    async def recover(self, looking: Inside) -> None:
+        await self.live(looking, lambda: False)
+        await self.talk.idle(within=20)
+        said, reply = await self.talk.messages()
+        async with self.talk.stream(after=0) as stream:
+            await stream.until(ReplyEnd)
+        kept = looking.of_session(self.talk.session_id)
+        records = await approvals(self.talk)
+        assert (said.id, reply.finished_reason) == (self.mark, "interrupted")
+        assert [result.state for result in results(reply)] == ["interrupted"]
+        assert replies(stream.events[1:]) == [reply]
+        assert (len(kept["log"]), kept["inbox"]) == (len(stream.events) - 1, [])
+        assert [(each["id"], each["status"]) for each in records] == [(results(reply)[0].id, "withdrawn")]
+        assert f"deploy {self.mark}" not in lines(self.tools)
+
+
 async def test_a_question_is_asked_and_answered_once_wherever_the_service_dies(
     provider: OpenAIServer, tmp_path: Path
 ) -> None:
@@ -152,3 +195,13 @@ async def test_a_question_is_asked_and_answered_once_wherever_the_service_dies(
 
     assert len(story.died) > 18
     assert {place.split()[1] for place in story.died} >= {"accept", "write"}
+
+
+async def test_a_reply_that_waits_is_stopped_once_wherever_the_service_dies(
+    provider: OpenAIServer, tmp_path: Path
+) -> None:
+    story = Story(Stopped, provider, tmp_path, last="after done 2", most=_MOST // 2)
+
+    await asyncio.wait_for(sweep(story), 400)
+
+    assert len(story.died) > 9
