@@ -8,7 +8,7 @@ from agentsvc.agent.tool import ToolChunk
 from agentsvc.domain.states import AgentState
 from agentsvc.tools.diffs import diff
 from agentsvc.tools.files import LARGEST, PATH_SCHEMA, Refused, WritingTool, remember
-from agentsvc.tools.replacements import Found, hint
+from agentsvc.tools.replacements import MOST, Found, hint
 
 _LINES_SHOWN = 10
 
@@ -44,7 +44,7 @@ class Edit(WritingTool):
             raise Refused("old_string and new_string are the same.")
         file = await self._read(file_path, _agent_state)
         path = self.shown(file.stat.path)
-        found = Found.of(file.data, old_string)
+        found = await asyncio.to_thread(Found.of, file.data, old_string)
         _require_one(found, path, old_string, replace_all=replace_all)
         data = found.replaced(new_string)
         written = await self.backend.write(file_path, data, expected=file.stat.stamp, create=False)
@@ -71,8 +71,10 @@ class Edit(WritingTool):
 def _require_one(found: Found, path: str, old: str, *, replace_all: bool) -> None:
     if not found.count:
         raise Refused(f"old_string is not in {path}. {hint(found.data, old)}")
+    if found.count > MOST:
+        raise Refused(f"old_string is in {path} more than {MOST} times, which is too often. Give a longer one.")
     if found.count > 1 and not replace_all:
-        lines = ", ".join(map(str, found.lines()[:_LINES_SHOWN]))
+        lines = ", ".join(map(str, found.lines(_LINES_SHOWN)))
         raise Refused(
             f"old_string is in {path} {found.count} times, from lines {lines}. "
             "Give more of the text around it, or set replace_all."

@@ -60,7 +60,7 @@ class Grep(FileTool):
 
     async def carry_out(self, **arguments: Any) -> ToolChunk:
         query = msgspec.convert(arguments, Query)
-        most = query.head_limit or _MOST
+        most = min(query.head_limit or _MOST, _MOST)
         lines: list[str] = []
         skipped = 0
         async with aclosing(self._rows(query)) as rows:

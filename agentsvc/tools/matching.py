@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import regex
 
 from agentsvc.tools.queries import GAP, Query, Row
+from agentsvc.tools.unrolled import unrolled
 
 _SECONDS = 5.0  # for one file
 _COLUMNS = 500
-_LONGEST = 10_000  # characters of a pattern
+_MATCHES = 100_000  # in one file
+_LONGEST = 10_000  # characters of a pattern, also when its repetitions are written out
+# Patterns that call themselves; and remarks, which part a repetition from what it repeats.
+_UNBOUNDED = regex.compile(r"\(\?(?:R\)|[+-]?[0-9]|&|P>|#|[a-zA-Z0-9-]*x)")
 
 
 class BadExpression(ValueError):
@@ -22,6 +27,8 @@ class Expression:
     def __init__(self, query: Query) -> None:
         if len(query.pattern) > _LONGEST:
             raise BadExpression(f"The pattern has more than {_LONGEST} characters.")
+        if _UNBOUNDED.search(query.pattern) or unrolled(query.pattern) > _LONGEST:
+            raise BadExpression("The pattern takes too much memory. Make it simpler.")
         flags = regex.MULTILINE | (regex.IGNORECASE if query.ignores_case else 0)
         flags |= regex.DOTALL if query.multiline else 0
         self._query = query
@@ -44,7 +51,7 @@ class Expression:
                 case "count":
                     return [Row(path, 1 + sum(1 for _ in spans))]
                 case "content":
-                    return list(self._content(path, lines, [matched, *spans]))
+                    return list(self._content(path, lines, [matched, *islice(spans, _MATCHES)]))
         except (TimeoutError, MemoryError) as error:
             raise BadExpression("The pattern takes too long to search for. Make it simpler.") from error
 
