@@ -188,6 +188,8 @@ class Reply:
         async with aclosing(self._conversation.prepare(tools)) as events:
             async for event in events:
                 yield event
+                if isinstance(event, ev.Custom):  # the conversation was shortened, for which a model was asked
+                    self._journal.record()
         reasoning = Reasoning(self._agent, self.id, self._interruption, self._clock)
 
         def ask(*, tool_choice: ToolChoice) -> AsyncGenerator[ev.Event]:

@@ -163,6 +163,21 @@ async def test_a_worker_that_takes_over_in_the_middle_goes_on_from_the_summary()
     assert "Read it all." in str(model.requests[0].messages[1])
 
 
+async def test_a_summary_is_recorded_before_the_model_goes_on() -> None:
+    kept: list[bool] = []
+
+    def look() -> None:
+        kept.append(talk.journal.recorded[-1].summary == talk.state.summary)
+
+    model = Summarising(*([look, *script] for script in READING))
+    talk = talk_of(model)
+
+    await talk.say("read")
+
+    assert len(model.asked) > 1
+    assert kept == [True] * len(READING)
+
+
 @pytest.mark.parametrize(
     "fault", [ModelError("connection", "cut"), ModelError("permission", "no"), ValueError("a bug")]
 )
