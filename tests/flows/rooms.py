@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agentsvc.domain.messages import Msg, ToolResultBlock
 from agentsvc.workspaces.manager import directory_name
+from agentsvc.workspaces.sandbox import choose_sandbox
 from tests.fakes.openai_scripts import Call, Calls
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.questions import results
 from tests.service import Conversation, Service, User
+
+shell = pytest.mark.skipif(not choose_sandbox().confined, reason="Bash is offered only where commands are confined")
 
 
 def room(service: Service, talk: Conversation) -> Path:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from tests.fakes.openai_scripts import Call, Calls
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.fakes.tools import lines
 from tests.flows.readers import is_dense
-from tests.flows.rooms import bash, carried_out, heard, read, room, script, working, write
+from tests.flows.rooms import bash, carried_out, heard, read, room, script, shell, working, write
 from tests.flows.traces import traces
 from tests.questions import approvals, asked, confirmed, delivered, refused, results, rule, text_of, wanted
 from tests.service import Conversation, Service, User, message, replies
@@ -25,7 +24,6 @@ ARGUMENTS = ("--workspaces", "local")
 
 MEGABYTE = 1_000_000
 SECRET = "swordfish-51"
-shell = pytest.mark.skipif(shutil.which("bwrap") is None, reason="Bash is offered only where commands are confined")
 
 
 async def test_nobody_else_can_answer_a_question_and_nothing_changes_when_they_try(

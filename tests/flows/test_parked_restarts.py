@@ -14,7 +14,7 @@ from tests.fakes.openai_scripts import Call, Calls
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.fakes.tools import lines
 from tests.flows.readers import is_dense
-from tests.flows.rooms import bash, script
+from tests.flows.rooms import bash, script, shell
 from tests.flows.workshop import TRACE
 from tests.questions import ASKING, WANTING, approvals, asked, confirmed, delivered, parked, results, rule, wanted
 from tests.redis_server import redis_server
@@ -125,6 +125,7 @@ async def test_what_is_always_allowed_is_known_though_the_service_dies_right_aft
     assert [each["status"] for each in records] == ["approved"]
 
 
+@shell
 async def test_nothing_of_a_command_is_left_when_its_service_is_killed(
     start: Start, provider: OpenAIServer, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ async def test_nothing_of_a_command_is_left_when_its_service_is_killed(
     assert running(mark) == []
 
 
+@shell
 async def test_a_service_that_is_told_to_end_ends_its_commands_and_the_next_one_goes_on(
     start: Start, provider: OpenAIServer, tmp_path: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """What a user lays down for a session: it holds from the next run on."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ import pytest
 from tests.fakes.openai_scripts import Call
 from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tools import lines
-from tests.flows.rooms import bash, carried_out, changed, read, room, script, working, write
+from tests.flows.rooms import bash, carried_out, changed, read, room, script, shell, working, write
 from tests.questions import asked, confirmed, results, rule, text_of
 from tests.service import Service, User
 
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 ARGUMENTS = ("--workspaces", "local")
-
-shell = pytest.mark.skipif(shutil.which("bwrap") is None, reason="Bash is offered only where commands are confined")
 
 
 async def test_a_mode_holds_from_the_next_run_on(ada: User, provider: OpenAIServer, service: Service) -> None:

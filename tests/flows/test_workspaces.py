@@ -1,7 +1,6 @@
 """Files and commands of an agent, as its user meets them."""
 
 import os
-import shutil
 from itertools import count
 
 import pytest
@@ -10,7 +9,7 @@ from agentsvc.domain.events import STATE_UPDATED, Custom, ReplyEnd, ToolResultTe
 from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Call, Calls
 from tests.fakes.openai_server import OpenAIServer
-from tests.flows.rooms import bash, carried_out, read, room, script, working, write
+from tests.flows.rooms import bash, carried_out, read, room, script, shell, working, write
 from tests.questions import asked, confirmed, results, text_of
 from tests.service import Service, User
 from tests.workspaces.commands import running
@@ -55,7 +54,7 @@ async def test_an_agent_of_its_own_has_a_room_of_its_own(ada: User, mallory: Use
         assert "a.txt" not in text_of(listed)
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="Bash is offered only where commands are confined")
+@shell
 async def test_a_command_is_carried_out_and_its_output_comes_while_it_runs(
     ada: User, provider: OpenAIServer, service: Service
 ) -> None:
@@ -74,7 +73,7 @@ async def test_a_command_is_carried_out_and_its_output_comes_while_it_runs(
     assert text_of(result).startswith("begun\nended\n")
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="Bash is offered only where commands are confined")
+@shell
 @pytest.mark.parametrize(
     "command",
     [
