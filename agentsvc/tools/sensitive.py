@@ -1,6 +1,7 @@
 """Which files no tool touches unasked: those that hold secrets, and those that make other programs run something."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from agentsvc.tools.patterns import PathPattern
 
@@ -34,6 +35,9 @@ PUBLIC_NAMES = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.
 """These are no secret, although a name above means them."""
 
 
+_REMEMBERED = 4_096
+
+
 class SensitivePaths:
     """A list of places, each with all that is below it; capitals do not matter.
 
@@ -46,14 +50,25 @@ class SensitivePaths:
         rows = [entry if entry.startswith("/") else f"/**/{entry}" for entry in entries if "/" in entry]
         self._names = PathPattern(*(entry for entry in entries if "/" not in entry), ignore_case=True)
         self._places = PathPattern(*rows, *(f"{row}/**" for row in rows), ignore_case=True)
+        self._ends = PathPattern(*{row.rstrip("/").rpartition("/")[2] for row in rows}, ignore_case=True)
         self._public = PathPattern(*public, ignore_case=True)
+        # Most segments are seen again and again, and the rows are slow to match.
+        self._known = lru_cache(_REMEMBERED)(self._look_at)
 
     def hold(self, path: str) -> bool:
         """Whether the absolute, normalised path is one of these places or below one."""
         *above, name = path.split("/")
-        if self._names.matches(name) and not self._public.matches(name):
+        named, ending = self._known(name)
+        if named and not self._public.matches(name):
             return True
-        return any(self._names.matches(segment) for segment in above) or self._places.matches(path)
+        kinds = [self._known(segment) for segment in above]
+        return any(named for named, _ in kinds) or (
+            (ending or any(ending for _, ending in kinds)) and self._places.matches(path)
+        )
+
+    def _look_at(self, segment: str) -> tuple[bool, bool]:
+        """Whether a segment is a name that is meant, and whether a row of names may end with it."""
+        return self._names.matches(segment), self._ends.matches(segment)
 
 
 DANGEROUS = SensitivePaths((*DANGEROUS_FILES, *DANGEROUS_DIRECTORIES))

@@ -13,6 +13,7 @@ LEFT_OUT = VERSION_CONTROL | {".agentsvc"}
 
 _ENTRIES = 200_000
 _SECONDS = 20.0
+_AT_ONCE = 256  # entries after which others have their turn
 
 
 class Walk:
@@ -40,17 +41,23 @@ class Walk:
         clock = asyncio.get_running_loop().time
         ends = clock() + self._seconds
         waiting = list(reversed(await self._backend.list(start)))
-        seen = len(waiting)
+        listed, seen = len(waiting), 0
         while waiting:
             entry = waiting.pop()
+            seen += 1
+            if seen > self._entries or clock() > ends:
+                self.cut = True
+                return
+            if seen % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             if entry.kind != "directory":
                 yield entry
             elif self._enter(entry.path):
-                if seen > self._entries or clock() > ends:
+                if listed > self._entries:
                     self.cut = True
                     return
                 below = await self._below(entry.path)
-                seen += len(below)
+                listed += len(below)
                 waiting += reversed(below)
 
     async def _below(self, path: str) -> Sequence[FileStat]:

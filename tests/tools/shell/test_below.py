@@ -101,6 +101,14 @@ async def test_more_than_can_be_looked_through_is_asked_about(backend, deep, mon
     assert (await judged(backend, "grep -r x src", rules(allow=("grep:*",)))).behavior == "allow"
 
 
+async def test_one_directory_with_more_than_can_be_looked_through_is_asked_about(backend, deep, monkeypatch):
+    monkeypatch.setattr(below, "MAX_ENTRIES", 9)
+    for number in range(10):
+        (deep / f"{number}").write_text("")
+
+    assert (await judged(backend, "grep -r x src/a/b")).reason.code == "unknown_path"
+
+
 @pytest.mark.parametrize(
     "command", ["cat s*/a/b/.env", "cat */a/b/.env", "cat src/*/*/.e*", "head -n1 ./*/?/b/.env", "tac */.env"]
 )
