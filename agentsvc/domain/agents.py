@@ -26,7 +26,11 @@ class ContextConfig(Struct, frozen=True, kw_only=True):
 
 
 class ReActConfig(Struct, frozen=True, kw_only=True):
-    """``max_iters`` counts rounds of reasoning in one reply."""
+    """``max_iters`` counts rounds of reasoning in one reply; ``structured_output_grace_iters`` are added to them when an
+    answer of a certain form is asked for and has not come.
+
+    The other fields are taken from clients that send them, and change nothing.
+    """
 
     max_iters: Annotated[int, Meta(ge=1, le=1000)] = 50
     structured_output_grace_iters: Annotated[int, Meta(ge=1)] = 5
