@@ -74,12 +74,14 @@ def decide(tool_name: str, examined: Examination, context: PermissionContext) ->
 
 def with_rules(context: PermissionContext, rules: Sequence[PermissionRule]) -> PermissionContext:
     """The context with more rules, each once; the same object when it has them all."""
+    grouped: dict[tuple[str, str], list[PermissionRule]] = {}
     for rule in rules:
-        filed: dict[str, list[PermissionRule]] = getattr(context, f"{rule.behavior}_rules")
-        known = filed.get(rule.tool_name, [])
-        if not any(each.rule_content == rule.rule_content for each in known):
-            changed = {**filed, rule.tool_name: [*known, rule]}
-            context = replace(context, **{f"{rule.behavior}_rules": changed})
+        grouped.setdefault((f"{rule.behavior}_rules", rule.tool_name), []).append(rule)
+    for (place, tool_name), given in grouped.items():
+        filed: dict[str, list[PermissionRule]] = getattr(context, place)
+        known = filed.get(tool_name, [])
+        if fresh := _unknown(known, given):
+            context = replace(context, **{place: {**filed, tool_name: [*known, *fresh]}})
     return context
 
 
@@ -89,6 +91,16 @@ def merged(own: PermissionContext, given: PermissionContext) -> PermissionContex
     rules = [rule for group in groups for each in group.values() for rule in each]
     directories = {**given.working_directories, **own.working_directories}
     return replace(with_rules(own, rules), working_directories=directories)
+
+
+def _unknown(known: Sequence[PermissionRule], given: Sequence[PermissionRule]) -> list[PermissionRule]:
+    """The first rule given with each content that is not known; all are for the same tool."""
+    contents = {rule.rule_content for rule in known}
+    fresh: dict[str | None, PermissionRule] = {}
+    for rule in given:
+        if rule.rule_content not in contents:
+            fresh.setdefault(rule.rule_content, rule)
+    return list(fresh.values())
 
 
 def _by_rule_or_mode(tool_name: str, examined: Examination, context: PermissionContext) -> Decision:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.domain.messages import DataBlock, TextBlock, ToolCallBlock
-from agentsvc.domain.permissions import PermissionRule, Reason
+from agentsvc.domain.permissions import Reason, Rules
 from agentsvc.domain.records import Record
 
 ApprovalKind = Literal["confirmation", "external_execution"]
@@ -69,7 +69,7 @@ class AnswerApproval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     confirmed: bool | None = None
     input: str | None = None
-    rules: list[PermissionRule] | None = None
+    rules: Rules | None = None
     output: str | list[TextBlock | DataBlock] | None = None
     state: Literal["success", "error"] | None = None
 

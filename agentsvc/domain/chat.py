@@ -16,6 +16,7 @@ from agentsvc.domain.errors import Problem
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, RunId, SessionId
 from agentsvc.domain.messages import Block, DataBlock, Msg, TextBlock, URLSource
+from agentsvc.domain.permissions import MOST_RULES
 
 ChatInput = Msg | list[Msg] | UserConfirmResult | ExternalExecutionResult | None
 
@@ -118,6 +119,8 @@ def _refused(given: ChatInput) -> Iterator[Problem]:
                 yield from refused_blocks(output, f"input.execution_results[{position}].output")
         case UserConfirmResult(confirm_results=decisions):
             yield from _of_answers([each.tool_call.id for each in decisions], "input.confirm_results", "tool_call.id")
+            if sum(len(each.rules or ()) for each in decisions) > MOST_RULES:
+                yield Problem("input.confirm_results", f"expected at most {MOST_RULES} rules")
         case None:
             pass
 

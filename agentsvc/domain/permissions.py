@@ -17,6 +17,12 @@ class PermissionRule(Struct, frozen=True, kw_only=True):
     source: Annotated[str, Meta(max_length=200)] = "user"
 
 
+MOST_RULES = 500
+"""That a client may send at once."""
+
+Rules = Annotated[list[PermissionRule], Meta(max_length=MOST_RULES)]
+
+
 class WorkingDirectory(Struct, frozen=True, kw_only=True):
     path: str
     source: str

@@ -7,11 +7,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from agentsvc.domain.agents import AgentView
 from agentsvc.domain.ids import AgentId
 from agentsvc.domain.messages import Msg
-from agentsvc.domain.permissions import PermissionMode, PermissionRule
+from agentsvc.domain.permissions import PermissionMode, PermissionRule, Rules
 from agentsvc.domain.records import Record
 from agentsvc.domain.states import AgentState
 
-Rules = Annotated[list[PermissionRule], Meta(max_length=500)]
 Directories = Annotated[list[Annotated[str, Meta(min_length=1, max_length=4096)]], Meta(max_length=100)]
 Status = Literal["idle", "running", "awaiting_permission", "awaiting_external_result"]
 

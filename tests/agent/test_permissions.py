@@ -127,3 +127,21 @@ def test_a_rule_is_filed_once() -> None:
 
     assert (once.allow_rules, once.deny_rules) == ({"T": [rule("allow")]}, {"T": [rule("deny")]})
     assert with_rules(once, [rule("allow")]) is once
+
+
+def test_many_rules_are_filed_without_comparing_each_with_every_other() -> None:
+    compared: list[str] = []
+
+    class Counted(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(self)
+            return str.__eq__(self, other)
+
+    rules = [rule("allow", Counted(number)) for number in range(1000)]
+    filed = with_rules(with_rules(PermissionContext(), rules[:600]), rules)
+
+    assert filed.allow_rules == {"T": rules}
+    assert len(compared) <= 3 * len(rules)

@@ -52,6 +52,18 @@ def test_what_can_be_sent_is_told_apart_by_its_form(value: Any, kind: type):
     assert isinstance(decode_chat(body(value)).input, kind)
 
 
+def test_an_answer_brings_no_more_rules_than_a_session_may_begin_with():
+    rules = [{"tool_name": "Bash", "rule_content": str(number), "behavior": "allow"} for number in range(251)]
+    results = [{"confirmed": True, "tool_call": CALL | {"id": call}, "rules": rules} for call in ("c1", "c2")]
+
+    with pytest.raises(Invalid) as refused:
+        decode_chat(body({"type": "USER_CONFIRM_RESULT", "reply_id": "r", "confirm_results": results}))
+
+    assert [each.path for each in refused.value.problems] == ["input.confirm_results"]
+    fewer = decode_chat(body({"type": "USER_CONFIRM_RESULT", "reply_id": "r", "confirm_results": results[:1]}))
+    assert isinstance(fewer.input, UserConfirmResult)
+
+
 @pytest.mark.parametrize("value", [message(), [message()]])
 def test_a_message_that_came_without_an_id_has_none_yet(value: Any):
     decoded = decode_chat(body(value)).input

@@ -96,6 +96,10 @@ async def test_a_result_is_accepted(client: httpx.AsyncClient, wanted: str):
         ({"output": "done"}, "confirmed"),
         ({"confirmed": True, "sure": True}, "sure"),
         (
+            {"confirmed": True, "rules": [{"tool_name": "Bash", "rule_content": None, "behavior": "allow"}] * 501},
+            "rules",
+        ),
+        (
             {
                 "confirmed": True,
                 "rules": [{"tool_name": "Read", "rule_content": None, "behavior": "allow", "source": "u"}],
