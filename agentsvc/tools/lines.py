@@ -1,5 +1,6 @@
 """Some lines of a file, read in pieces: what is held in memory does not grow with the file or its lines."""
 
+import errno
 from collections.abc import AsyncGenerator
 
 from msgspec import Struct
@@ -7,6 +8,7 @@ from msgspec import Struct
 from agentsvc.agent.backend import BackendBase, Changed, FileData, FileStat
 
 PIECE = 256 * 1024
+FARTHEST = 1 << 30  # bytes that are read to find the lines that are wanted
 LONGEST = 2_000  # characters of a line that are shown
 _KEPT = 4 * (LONGEST + 1)  # bytes of a line that may be needed for them
 _BOM = "\ufeff"
@@ -44,6 +46,8 @@ async def _pieces(backend: BackendBase, path: str) -> AsyncGenerator[FileData]:
         stamp = piece.stat.stamp
         offset += len(piece.data)
         yield piece
+        if offset >= FARTHEST:
+            raise OSError(errno.EFBIG, "The lines lie too far behind the start of the file", path)
         # A file of /proc says that its size is 0.
         if not piece.data or 0 < piece.stat.size <= offset:
             return

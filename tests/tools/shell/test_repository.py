@@ -7,6 +7,7 @@ import pytest
 
 from agentsvc.domain.messages import TextBlock
 from agentsvc.tools.bash import Bash
+from agentsvc.tools.shell.examine import ENVIRONMENT, QUIET, environment_of
 from agentsvc.tools.shell.repository import are_harmless
 from tests.tools.shell.commands import judged, rules
 
@@ -171,3 +172,13 @@ def test_settings_in_plain_form_are_known(settings):
 )
 def test_settings_that_run_something_or_look_odd_are_not(settings):
     assert not are_harmless(settings)
+
+
+@pytest.mark.parametrize("command", ["git diff", "pip list", "npm ls | head -3", "cd src && git status"])
+def test_what_is_known_only_to_read_is_run_without_settings_of_its_home(command):
+    assert environment_of(command).items() >= QUIET.items()
+
+
+@pytest.mark.parametrize("command", ["python3 x.py", "git commit -m x", "git diff && git commit -m x", "git diff $X"])
+def test_other_commands_are_run_with_them(command):
+    assert environment_of(command) == ENVIRONMENT
