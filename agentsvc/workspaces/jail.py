@@ -9,6 +9,7 @@ import ctypes
 import errno
 import marshal
 import os
+import resource
 import select
 import signal
 import struct
@@ -49,7 +50,9 @@ def landlock_version() -> int:
 
 
 class Order:
-    """``stdin`` is a descriptor, None for nothing to read. ``arguments`` are read from descriptor 3."""
+    """``stdin`` is a descriptor, None for nothing to read. ``arguments`` are read from descriptor 3. ``memory`` is in
+    bytes, for each process.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,9 @@ class Order:
         arguments: list[bytes],
         grants: dict[str, list[bytes]],
         network: bool,
+        memory: int,
     ) -> None:
+        self.memory = memory
         self.argv, self.env, self.cwd = argv, env, cwd
         self.stdin, self.arguments = stdin, arguments
         self.grants, self.network = grants, network
@@ -196,6 +201,8 @@ def _prepare(order: Order, parent: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     _use_descriptors(order)
+    resource.setrlimit(resource.RLIMIT_DATA, (order.memory, order.memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.chdir(order.cwd)
     if order.grants:
         _confine(order.grants, network=order.network)

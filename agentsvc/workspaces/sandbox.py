@@ -17,7 +17,8 @@ What a command can and cannot do under each:
     unix sockets with a path  only those in the workspace  refused, also in the workspace    reached
     its own descendants       all end with it              all end with it, a fork bomb      all end with it, unless
                                                            only when it pauses               they kill their keeper
-    memory, processor, disk   not limited                  not limited                       not limited
+    memory                    limited for each process, not for all together
+    processor, disk           not limited                  not limited                       not limited
 
 There is no network unless it is to be shared. A shared one includes the loopback: what listens there without a
 password is open to every command. Root is root without capabilities. The system is ``/usr`` with its programs and the
@@ -53,12 +54,15 @@ _PROBE_S = 10.0
 
 
 class Sandbox(Struct, frozen=True, kw_only=True):
-    """``readable`` are paths that commands may read beside the system's. ``bwrap`` is where bubblewrap is."""
+    """``readable`` are paths that commands may read beside the system's. ``bwrap`` is where bubblewrap is. ``memory`` is
+    what one process may have, in bytes.
+    """
 
     name: Confinement
     network: bool = False
     readable: tuple[str, ...] = ()
     bwrap: str = ""
+    memory: int = 4 * 1024**3
 
     @property
     def confined(self) -> bool:
@@ -77,7 +81,8 @@ class Sandbox(Struct, frozen=True, kw_only=True):
         """What ``jail.py`` is told, but for ``stdin``. Raises ValueError for what no program can be given."""
         command = [_encoded(each) for each in argv]
         variables = {_encoded(name): _encoded(value) for name, value in env.items()}
-        order = {"argv": command, "env": variables, "cwd": cwd, "arguments": [], "grants": {}, "network": self.network}
+        order = {"argv": command, "env": variables, "cwd": cwd, "arguments": [], "grants": {}}
+        order |= {"network": self.network, "memory": self.memory}
         match self.name:
             case "bubblewrap":
                 # A shell, because bubblewrap itself does not tell a missing program by the exit code.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agentsvc.workspaces import jail
@@ -124,6 +125,15 @@ async def test_a_command_sees_nothing_outside(
     assert Path(f"/proc/{os.getpid()}/cmdline").read_bytes() not in seen
     assert not [line for line in ended.stdout.splitlines() if line.strip() in {b"secret", b".bashrc", b".ssh"}]
     assert grounds.is_untouched()
+
+
+async def test_a_command_cannot_take_all_memory(grounds: Grounds, confinement: str):
+    small = msgspec.structs.replace(working(confinement), memory=64 * 1024**2)
+
+    ended = await shell(LocalBackend(grounds.root, small), "tail /dev/zero; echo and goes on", timeout_s=20)
+
+    assert b"memory exhausted" in ended.stderr
+    assert ended.stdout == b"and goes on\n"
 
 
 @pytest.mark.parametrize("script", WRITES)
