@@ -18,7 +18,7 @@ _WRITE = Script("agentsvc.bus", "write")
 _RENEW = Script("agentsvc.bus", "renew")
 _RELEASE = Script("agentsvc.bus", "release")
 
-Mark = Literal["", "start", "end"]
+Mark = Literal["", "start", "end", "next"]
 Release = Literal["released", "waiting", "stop"]
 
 
@@ -55,9 +55,10 @@ class Busy(Struct, frozen=True):
 class Entry(Struct, frozen=True, kw_only=True):
     """What one write moves besides events.
 
-    ``mark`` says that the events open or close a reply; ``done`` are inbox entries that have been taken in; ``keep`` is
-    how many messages of the context stay before ``context`` is appended (-1: all); ``messages`` are those of the
-    transcript that are new or have changed, as id and JSON.
+    ``mark`` says that the events open or close a reply, ``next`` that they close one and what it kept waiting is
+    answered now; ``done`` are inbox entries that have been taken in; ``keep`` is how many messages of the context stay
+    before ``context`` is appended (-1: all); ``messages`` are those of the transcript that are new or have changed, as
+    id and JSON.
     """
 
     mark: Mark = ""

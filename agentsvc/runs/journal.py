@@ -67,7 +67,7 @@ class ReplyJournal:
 
     def _mark(self, state: AgentState) -> Mark:
         if not state.reply_context.reply_id:
-            return "end"
+            return "next" if state.waiting else "end"
         return "" if self._begun or self._resumed else "start"
 
 

@@ -2,13 +2,13 @@
 -- KEYS: head, inbox, accepted   ARGV: owner, agent, session id, inbox entry that closes a parked reply, run id
 -- -> {'stopping'} | {'accepted', run id} a parked reply waits to be closed | {'known', run id} of what waits, of which the
 --    queue may not know yet | {'idle'} | {'gone'} | {'foreign'}
-local owner, agent, worker, status, after, reply = unpack(
-  redis.call('HMGET', KEYS[1], 'owner', 'agent', 'worker', 'status', 'next', 'reply'))
+local owner, agent, worker, status, after, reply, owed = unpack(
+  redis.call('HMGET', KEYS[1], 'owner', 'agent', 'worker', 'status', 'next', 'reply', 'owed'))
 if not owner then return {'gone'} end
 if owner ~= ARGV[1] or agent ~= ARGV[2] then return {'foreign'} end
 local waiting, running = redis.call('XLEN', KEYS[2]) > 0, worker or status == 'running'
--- A holder without a reply is about to leave: what it would stop is what somebody says after this.
-if running and not reply and not waiting then return {'idle'} end
+-- A holder without a reply that owes none is about to leave: what it would stop is what somebody says after this.
+if running and not reply and not owed and not waiting then return {'idle'} end
 if running or waiting then
   redis.call('HSET', KEYS[1], 'stop', 1)
   if worker then redis.call('PUBLISH', '{w:' .. worker .. '}', ARGV[3]) end

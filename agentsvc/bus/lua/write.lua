@@ -1,7 +1,7 @@
 -- The one write of a run: events, context, transcript, state and inbox move together, or nothing does when the fence is old.
 -- Events that are there already are skipped, so a write whose answer was lost can be sent again. Renews the lease.
 -- KEYS: head, log, replies, inbox, context, messages, order, state
--- ARGV: fence, lease in ms, channel, first seq, mark ('', 'start', 'end'), events to keep, state ('' for none),
+-- ARGV: fence, lease in ms, channel, first seq, mark ('', 'start', 'end', 'next'), events to keep, state ('' for none),
 --       context messages to keep (-1 for all), then four counted lists: events, inbox ids done, context messages, message ids and messages
 -- -> {1, stop} | {0} the lease is somebody else's or was given back | {-1, last seq} a batch is missing
 local fence, seq, stop, worker = unpack(redis.call('HMGET', KEYS[1], 'fence', 'seq', 'stop', 'worker'))
@@ -34,9 +34,11 @@ end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[8], ARGV[7]) end
 if ARGV[5] == 'start' then
   redis.call('HSET', KEYS[1], 'reply', first)
+  redis.call('HDEL', KEYS[1], 'owed')
   if redis.call('LINDEX', KEYS[3], -1) ~= ARGV[4] then redis.call('RPUSH', KEYS[3], first) end
-elseif ARGV[5] == 'end' then
+elseif ARGV[5] == 'end' or ARGV[5] == 'next' then
   redis.call('HDEL', KEYS[1], 'reply', 'stop')
+  if ARGV[5] == 'next' then redis.call('HSET', KEYS[1], 'owed', 1) end
   while redis.call('XLEN', KEYS[2]) > tonumber(ARGV[6]) do
     local second = redis.call('LINDEX', KEYS[3], 1)
     if not second then break end
