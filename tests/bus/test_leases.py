@@ -38,6 +38,27 @@ async def test_a_held_session_is_busy_for_everybody_else(bus: RedisMessageBus, s
     assert 0 < taken.seconds <= 0.2
 
 
+async def test_a_lease_whose_grant_was_lost_is_granted_again_with_all_that_is_known(
+    bus: RedisMessageBus, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await say("hello")
+    before = await held(bus)
+    written = Entry(done=[entry for entry, _ in before.inbox], context=[b"{}"], state=b"{}")
+    await bus.leases.write(SESSION, before.fence, 1, [], written)
+    await bus.leases.release(SESSION, before.fence, "idle")
+    await say("again")
+    monkeypatch.setattr("agentsvc.bus.leases.new_id", lambda: "t2")
+
+    grants = [await bus.leases.take(request(run="r2"), "w1", before.token) for _ in range(2)]
+
+    first, second = grants
+    assert isinstance(first, Grant)
+    assert isinstance(second, Grant)
+    assert (first.fence, first.run_id, first.inbox) == (second.fence, second.run_id, second.inbox)
+    assert (first.known, first.context, first.state) == (True, [], b"")
+    assert (second.known, second.context, second.state) == (False, [b"{}"], b"{}")
+
+
 async def test_a_silent_holder_loses_the_session_and_writes_nothing_more(
     bus: RedisMessageBus, say: Say, until: Until
 ) -> None:
