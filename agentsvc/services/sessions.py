@@ -107,7 +107,8 @@ class Sessions:
             )
             return record if wanted == record else wanted
 
-        return _shown(await self.storage.of(owner).sessions.update(session_id, change, version))
+        record = await self.storage.of(owner).sessions.update(session_id, change, version)
+        return _shown(record, await self._state(owner, session_id, agent_id))
 
     async def delete(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId) -> None:
         """The session with its conversation; a run that holds it stops, its streams end."""

@@ -4,14 +4,19 @@ from typing import Any
 
 import pytest
 from msgspec import UNSET
+from msgspec.json import encode
+from msgspec.structs import replace
 
 from agentsvc.bus.bus import RedisMessageBus
+from agentsvc.bus.keys import of_session
 from agentsvc.domain.agents import CreateAgent
 from agentsvc.domain.errors import Invalid, NotFound, SessionBusy
 from agentsvc.domain.ids import AgentId, SessionId
 from agentsvc.domain.messages import Msg
+from agentsvc.domain.permissions import PermissionContext, PermissionRule
 from agentsvc.domain.runs import Messages, RunRequest
 from agentsvc.domain.sessions import ChatModelConfig, CreateSession, KnowledgeConfig, UpdateSession
+from agentsvc.domain.states import AgentState, Task, TasksContext
 from agentsvc.models.demo import DEMO_CONFIG
 from agentsvc.services.agents import Agents
 from agentsvc.services.credentials import Credentials
@@ -79,6 +84,22 @@ async def test_a_session_that_runs_cannot_be_changed(
         await sessions.update(ADA, session, agent, UpdateSession(name="Other"))
 
     assert (await sessions.get(ADA, session, agent)).session.config.name == "Roots"
+
+
+async def test_a_session_shows_its_plan_and_its_rules_also_when_it_is_changed(
+    sessions: Sessions, bus: RedisMessageBus, agent: AgentId, session: SessionId
+):
+    rule = PermissionRule(tool_name="Bash", rule_content="make:*", behavior="allow")
+    state = AgentState(session_id=session, permission_context=PermissionContext(allow_rules={"Bash": [rule]}))
+    state.tasks_context = TasksContext(tasks=[Task(id="1", subject="Dig", description="A hole", created_at="")])
+    await bus._redis.run("SET", of_session(session).state, encode(state))
+
+    changed = await sessions.update(ADA, session, agent, UpdateSession(permission_mode="explore"))
+
+    for shown in (changed.state, (await sessions.get(ADA, session, agent)).session.state):
+        assert shown is not None
+        assert shown.tasks_context == state.tasks_context
+        assert shown.permission_context == replace(state.permission_context, mode="explore")
 
 
 async def test_a_change_is_only_of_what_was_sent(sessions: Sessions, agent: AgentId, session: SessionId):
