@@ -14,6 +14,7 @@ from agentsvc.tools.skills import BackendSkillLoader
 from agentsvc.tools.tasks import task_tools
 
 _SKILLS = "skills"
+_PLANNING = task_tools(now)  # what they change is in the state; to make them takes longer than all else of an agent
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Workplace:
 
     def tools(self, input_types: Sequence[str]) -> list[ToolBase]:
         """Those of the plan and, where there is a workspace, of its files; Bash only where commands are confined."""
-        tools = [*task_tools(now)]
+        tools = [*_PLANNING]
         if self.workspace is not None:
             backend = self.workspace.backend
             tools += workspace_tools(backend, shell=backend.confined, model_input_types=input_types)
