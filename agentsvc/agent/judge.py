@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agentsvc.agent.agent import Agent
 from agentsvc.agent.arguments import BadArguments
-from agentsvc.agent.interruption import Interruption
+from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.permissions import Decision, Examination, decide, with_rules
 from agentsvc.agent.tool import ToolBase
 from agentsvc.agent.tools import Prepared, Tools, UnknownTool
@@ -75,9 +75,9 @@ async def judge(
             decision: Decision = await agent.around("on_check_permission", check)(
                 tool_call=call, tool=prepared.tool, tool_input=copy.deepcopy(prepared.arguments)
             )
+    except Interrupted:
+        raise
     except Exception as error:
-        if interruption.requested:
-            raise
         log.warning("tool %s: the call could not be judged", call.name, exc_info=error)
         return Refused(f"Whether this call of {call.name} may run could not be found out, so it did not.", "error")
     if decision.behavior == "deny":

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
 from msgspec.structs import replace
@@ -125,8 +125,9 @@ class Reply:
         return event
 
     async def _reply(self, *, inputs: Sequence[Msg], answer: Answer | None) -> AsyncGenerator[ev.Event]:
-        said = await admitted(inputs, self._agent.model.input_types, self._agent.offload)
-        self._conversation.earlier = [*self._before, *said]
+        with suppress(Interrupted), self._interruption:  # the rounds end at once then
+            said = await admitted(inputs, self._agent.model.input_types, self._agent.offload)
+            self._conversation.earlier = [*self._before, *said]
         for event in await self._opening(answer):
             yield event
         self._journal.record()
@@ -254,7 +255,12 @@ class Reply:
         if answer is not None:
             return [*await openings.answer(standing, answer), *self._changes()]
         first = openings.begin(standing)
-        return [first, *openings.take_over(standing, await self._tools())] if standing.resumed else [first]
+        if not standing.resumed:
+            return [first]
+        tools = Tools()
+        with suppress(Interrupted), self._interruption:  # nothing is repeated then
+            tools = await self._tools()
+        return [first, *openings.take_over(standing, tools)]
 
     async def _tools(self) -> Tools:
         """What is active now."""

@@ -26,8 +26,8 @@ class ContextConfig(Struct, frozen=True, kw_only=True):
 
 
 class ReActConfig(Struct, frozen=True, kw_only=True):
-    """``max_iters`` counts rounds of reasoning in one reply; ``structured_output_grace_iters`` come on top when an answer
-    of a certain form is asked for and has not come.
+    """``max_iters`` counts rounds of reasoning in one reply; ``structured_output_grace_iters`` come on top when an
+    answer of a certain form is asked for and has not come.
 
     The other fields are taken from clients that send them, and change nothing.
     """

@@ -54,8 +54,8 @@ _PROBE_S = 10.0
 
 
 class Sandbox(Struct, frozen=True, kw_only=True):
-    """``readable`` are paths that commands may read beside the system's. ``bwrap`` is where bubblewrap is. ``memory`` is
-    what one process may have, in bytes.
+    """``readable`` are paths that commands may read beside the system's. ``bwrap`` is where bubblewrap is. ``memory``
+    is what one process may have, in bytes.
     """
 
     name: Confinement

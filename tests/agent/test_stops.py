@@ -16,7 +16,7 @@ from agentsvc.agent.permissions import Decision
 from agentsvc.agent.tool import ToolBase, tool
 from agentsvc.domain import events as ev
 from agentsvc.domain.agents import ContextConfig
-from agentsvc.domain.messages import Msg, TextBlock, ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import Base64Source, DataBlock, Msg, TextBlock, ToolCallBlock, ToolResultBlock
 from agentsvc.domain.states import AgentState
 from tests.agent.replies import Talk
 from tests.fakes.models import ScriptedModel, Step, call, text, thinking
@@ -119,7 +119,26 @@ def judgement(place: Place) -> Talk:
     return Talk(ScriptedModel(two, text("Hello")), tools=tools(place), middlewares=[HeldJudge(place)])
 
 
-PLACES = [handshake, streaming, sequential, concurrent, compression, judgement]
+class Listing:
+    """Tools of a server that does not answer the first time."""
+
+    version = 1
+    trusted = True
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    async def tools(self) -> list[ToolBase]:
+        if not self._place.reached.is_set():
+            await self._place.wait()
+        return []
+
+
+def listing(place: Place) -> Talk:
+    return Talk(ScriptedModel(text("Hello")), tools=[Listing(place)])
+
+
+PLACES = [handshake, streaming, sequential, concurrent, compression, judgement, listing]
 
 
 def results(message: Msg) -> list[str]:
@@ -139,6 +158,28 @@ def whole(talk: Talk) -> None:
     assert talk.kinds()[-1] == "REPLY_END"
     assert talk.state.reply_context.reply_id == ""
     assert paired([message]) == [message] * bool(message.content)
+
+
+async def test_a_stop_is_heard_while_what_was_sent_is_put_away() -> None:
+    place = Place()
+
+    async def shelf(name_hint: str, data: bytes) -> str | None:
+        await place.wait()
+        return None
+
+    model = ScriptedModel(text("Hello"))
+    model.input_types = ("text/plain",)
+    talk = Talk(model, offload=shelf)
+    sent = DataBlock(source=Base64Source(data="aGk=", media_type="audio/mpeg"))
+    task = asyncio.create_task(talk.go_on([Msg(name="user", role="user", content=[sent])]))
+    await asyncio.wait_for(place.reached.wait(), 5)
+
+    talk.interruption.request()
+    message = await asyncio.wait_for(task, 5)
+
+    assert message.finished_reason == "interrupted"
+    whole(talk)
+    assert talk.state.context[0].content == [sent]
 
 
 @pytest.mark.parametrize("at", PLACES)
