@@ -81,7 +81,7 @@ class Sandbox(Struct, frozen=True, kw_only=True):
         """What ``jail.py`` is told, but for ``stdin``. Raises ValueError for what no program can be given."""
         command = [_encoded(each) for each in argv]
         variables = {_encoded(name): _encoded(value) for name, value in env.items()}
-        order = {"argv": command, "env": variables, "cwd": cwd, "arguments": [], "grants": {}}
+        order: dict[str, Any] = {"argv": command, "env": variables, "cwd": cwd, "arguments": [], "grants": {}}
         order |= {"network": self.network, "memory": self.memory}
         match self.name:
             case "bubblewrap":
