@@ -70,7 +70,10 @@ def _messages(messages: Sequence[Msg], accepts: Sequence[str]) -> Iterator[Wire]
     # Strict servers know no name of an assistant, so it is said only where it tells speakers apart.
     several = len({message.name for message in messages if message.role == "assistant"}) > 1
     answer: _Answer | None = None
-    for message in messages:
+    for place, message in enumerate(messages):
+        if answer is None and (text := _only_text(message, messages[place + 1 : place + 2])):
+            yield {"role": "assistant", **(_named(message.name, "assistant") if several else {}), "content": text}
+            continue
         if message.role != "assistant":
             if answer is not None:
                 yield from answer.close()
@@ -86,6 +89,14 @@ def _messages(messages: Sequence[Msg], accepts: Sequence[str]) -> Iterator[Wire]
             yield from answer.add(block)
     if answer is not None:
         yield from answer.close()
+
+
+def _only_text(message: Msg, following: Sequence[Msg]) -> str:
+    """The words of an answer that is nothing else, and ends with its message: nearly every one."""
+    if message.role != "assistant" or len(message.content) != 1 or (following and following[0].role == "assistant"):
+        return ""
+    block = message.content[0]
+    return block.text if isinstance(block, TextBlock) else ""
 
 
 def _said(message: Msg, accepts: Sequence[str]) -> Iterator[Wire]:

@@ -36,6 +36,8 @@ class Repair:
         self._seen: dict[int, _Seen] = {}
 
     def __call__(self, context: Sequence[Msg]) -> list[Msg]:
+        if all(map(_plain, context)):
+            return list(context)
         looked = [self._look(message) for message in context]
         # Holding the message keeps its id from being given to another.
         self._seen = {id(each.message): each for each in looked}
@@ -61,11 +63,10 @@ class Repair:
 
 def _plain(message: Msg) -> bool:
     """Most messages are words alone, with which nothing can be wrong."""
-    return (
-        message.role != "system"
-        and bool(message.content)
-        and all(isinstance(block, TextBlock) and block.text.strip() for block in message.content)
-    )
+    if message.role == "system" or not message.content:
+        return False
+    # A list, since this is asked for every message of a long conversation.
+    return all([isinstance(block, TextBlock) and block.text.strip() for block in message.content])
 
 
 def _without_last_thought(messages: list[Msg]) -> list[Msg]:

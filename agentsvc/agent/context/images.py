@@ -33,7 +33,8 @@ def is_image(block: Block) -> bool:
 
 
 def _images_of(message: Msg) -> int:
-    return sum(map(_images_in, message.content))
+    # Most blocks are words: asked for each message of a long conversation, again in each round.
+    return sum([_images_in(block) for block in message.content if not isinstance(block, TextBlock)])
 
 
 def _images_in(block: Block) -> int:

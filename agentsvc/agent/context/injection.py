@@ -91,8 +91,10 @@ def _zone(name: str) -> tuple[tzinfo, str]:
 
 
 def _backwards(state: AgentState) -> Iterator[Block]:
+    """What the agent has said, done and been told, the latest first."""
     for message in reversed(visible(state.context, state.reply_context)):
-        yield from reversed(message.content)
+        if message.role == "assistant":
+            yield from reversed(message.content)
 
 
 def _earlier(state: AgentState, config: InjectionConfig, name: str) -> Iterator[HintBlock]:
@@ -105,8 +107,9 @@ def _told_in_reply(state: AgentState, config: InjectionConfig, name: str) -> boo
 
 
 def _injections(blocks: Iterable[Block], config: InjectionConfig, name: str) -> Iterator[HintBlock]:
+    tag = f"<{name}>"
     for block in blocks:
-        if isinstance(block, HintBlock) and block.source == config.injection_source and f"<{name}>" in str(block.hint):
+        if isinstance(block, HintBlock) and block.source == config.injection_source and tag in str(block.hint):
             yield block
 
 
