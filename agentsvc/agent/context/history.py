@@ -65,8 +65,7 @@ def _plain(message: Msg) -> bool:
     """Most messages are words alone, with which nothing can be wrong."""
     if message.role == "system" or not message.content:
         return False
-    # A list, since this is asked for every message of a long conversation.
-    return all([isinstance(block, TextBlock) and block.text.strip() for block in message.content])
+    return all(isinstance(block, TextBlock) and block.text.strip() for block in message.content)
 
 
 def _without_last_thought(messages: list[Msg]) -> list[Msg]:

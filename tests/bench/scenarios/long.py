@@ -1,7 +1,7 @@
 """g, k: one session that gets long."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
 from tests.bench.adapters.adapter import Session
@@ -11,6 +11,7 @@ from tests.bench.stack import Stack
 from tests.bench.turns import turn, watched
 
 _AROUND = 5  # turns before and after a mark
+_CYCLE = 75  # the same where conversations are summarised: together about as many as lie between two summaries
 _LARGE = "gpt-4.1"  # a name whose context window nothing of this fills
 
 
@@ -24,7 +25,7 @@ async def long(stack: Stack, options: Options) -> AsyncIterator[Row]:
     """Short turns, the next one as soon as the last has ended: what one costs around the marked ones."""
     await stack.restart()
     session = await stack.adapter.session(stack.http, stack.agent, _LARGE)
-    async for row in _turns(stack, session, options.marks, options.limit):
+    async for row in _turns(stack, session, dict.fromkeys(options.marks, _AROUND), options.limit):
         yield row
 
 
@@ -33,24 +34,29 @@ async def compressed(stack: Stack, options: Options) -> AsyncIterator[Row]:
     await stack.restart()
     agent = await stack.adapter.agent(stack.http, context_config={"trigger_ratio": 0.02, "reserve_ratio": 0.005})
     session = await stack.adapter.session(stack.http, agent)
-    async for row in _turns(stack, session, (*options.marks, 2 * max(options.marks)), options.limit):
+    marks = (*options.marks, 2 * max(options.marks))
+    around = {mark: _CYCLE if mark > 2 * _CYCLE else _AROUND for mark in marks}
+    async for row in _turns(stack, session, around, options.limit):
         yield row
 
 
-async def _turns(stack: Stack, session: Session, marks: Sequence[int], limit: float) -> AsyncIterator[Row]:
+async def _turns(stack: Stack, session: Session, marks: Mapping[int, int], limit: float) -> AsyncIterator[Row]:
+    """``marks`` say how many turns before and after each count."""
+    begin = {mark - around for mark, around in marks.items()}
+    end = {mark + around: mark for mark, around in marks.items()}
     meter = stack.meter()
     turns: list[_Turn] = []
     async with watched(stack, session=session) as (_, (reader,)):
-        for number in range(1, max(marks) + _AROUND + 1):
-            if number + _AROUND in marks:
+        for number in range(1, max(end) + 1):
+            if number in begin:
                 turns.clear()
                 await asyncio.sleep(0.5)
                 meter.start()
             sent, _ = await turn(stack, session, [reader], "[[n=2]]", limit=limit)
             turns.append(_Turn(reader.first_token_at - sent, reader.last_at - sent, reader.let_go_at - sent))
-            if number - _AROUND in marks:
+            if number in end:
                 await asyncio.sleep(0.5)
-                yield {"turn": number - _AROUND} | _around(turns, meter.stop())
+                yield {"turn": end[number]} | _around(turns, meter.stop())
 
 
 def _around(turns: list[_Turn], cost: Row) -> Row:
