@@ -22,6 +22,8 @@ from agentsvc.domain.messages import (
     Usage,
 )
 
+_OF_PROVIDERS = ("signature", "redacted_thinking_data", "reasoning_item_id")
+
 
 class Fold:
     """One reply as it grows: ``apply`` each event in order, ask for ``message()`` when it is wanted.
@@ -183,9 +185,10 @@ class Fold:
     def _end_thinking(self, block_id: str, at: str, extras: dict[str, object]) -> None:
         self._stamp(("thinking", block_id), at)
         place = self._places.get(("thinking", block_id))
-        known = {key: value for key, value in extras.items() if key in ThinkingBlock.__struct_fields__}
-        if place is not None and known:
-            self._blocks[place] = replace(self._blocks[place], **known)
+        if place is not None and extras:
+            known = {key: extras[key] for key in _OF_PROVIDERS if key in extras}
+            others = {key: value for key, value in extras.items() if key not in _OF_PROVIDERS}
+            self._blocks[place] = replace(self._blocks[place], **known, extras=others or msgspec.UNSET)
 
     # -- tools
 

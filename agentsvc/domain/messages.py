@@ -47,12 +47,15 @@ class TextBlock(_Block, frozen=True, kw_only=True, tag="text"):
 
 
 class ThinkingBlock(_Block, frozen=True, kw_only=True, tag="thinking"):
-    """What the model thought. The unset fields are what a provider wants back unchanged with the next request."""
+    """What the model thought. The unset fields are what a provider wants back unchanged with the next request; what has
+    no field of its own is in ``extras``.
+    """
 
     thinking: str
     signature: str | UnsetType = UNSET
     redacted_thinking_data: str | UnsetType = UNSET
     reasoning_item_id: str | UnsetType = UNSET
+    extras: dict[str, Any] | UnsetType = UNSET
 
 
 class DataBlock(_Block, frozen=True, kw_only=True, tag="data"):

@@ -70,7 +70,19 @@ def test_thinking_grows_and_ends_with_what_its_provider_wants_back():
         (ev.ThinkingBlockEnd, {"block_id": "t", "metadata": {"signature": "s", "unheard_of": 1}}),
     )
 
-    expected = ThinkingBlock(id="t", created_at="1", finished_at="3", thinking="hm", signature="s")
+    expected = ThinkingBlock(
+        id="t", created_at="1", finished_at="3", thinking="hm", signature="s", extras={"unheard_of": 1}
+    )
+    assert message.content == [expected]
+
+
+def test_what_a_provider_wants_back_cannot_change_the_block_itself():
+    forged = {"id": "x", "thinking": "forged", "created_at": "9", "extras": "e"}
+    message = told(
+        (ev.ThinkingBlockStart, {"block_id": "t"}), (ev.ThinkingBlockEnd, {"block_id": "t", "metadata": forged})
+    )
+
+    expected = ThinkingBlock(id="t", created_at="1", finished_at="2", thinking="", extras=forged)
     assert message.content == [expected]
 
 

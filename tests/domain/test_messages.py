@@ -27,7 +27,9 @@ from agentsvc.domain.states import AgentState
 TEXT = TextBlock(text="hi")
 IMAGE = DataBlock(source=Base64Source(data="aGk=", media_type="image/png"), name="a.png")
 LINK = DataBlock(source=URLSource(url="https://example.com/a.png", media_type="image/png"))
-THOUGHT = ThinkingBlock(thinking="hm", signature="s", redacted_thinking_data="r", reasoning_item_id="i")
+THOUGHT = ThinkingBlock(
+    thinking="hm", signature="s", redacted_thinking_data="r", reasoning_item_id="i", extras={"unheard_of": [1, None]}
+)
 HINT = HintBlock(hint=[TEXT, LINK], source="clock")
 RULE = PermissionRule(tool_name="look", rule_content=None, behavior="allow")
 CALL = ToolCallBlock(id="c1", name="look", input='{"x":', state="asking", suggested_rules=[RULE])

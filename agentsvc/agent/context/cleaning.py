@@ -67,7 +67,7 @@ def _clean(block: Block) -> Block | None:
 
 
 def _extras(block: ThinkingBlock) -> bool:
-    return any(
+    return bool(block.extras) or any(
         isinstance(each, str) and each
         for each in (block.signature, block.redacted_thinking_data, block.reasoning_item_id)
     )
