@@ -155,6 +155,7 @@ async def test_a_message_that_is_sent_again_is_one_message_and_one_reply(
     said = message("Tell me once", id="m1")
 
     during = [await talk.say(said, **ANEW, **headers) for _ in range(3)]
+    await wait_until(lambda: provider.requests, "the model is asked")
     provider.release()
     await talk.idle()
     later = await talk.say(said, **ANEW, **headers)
