@@ -134,10 +134,9 @@ def _variables() -> dict[str, Variable]:
         variables[setting] = Variable(name=name, parse=parse, expected=expected, help=use, **more)
 
     variables: dict[str, Variable] = {}
-    count, seconds = "a whole number from 1", "a number of seconds above 0"
     variable("host", _host, "a host name or an IP address", "Where to listen.")
     variable("port", _number(int, 1, 65535), "a port from 1 to 65535", "Where to listen.")
-    variable("workers", _number(int, 1), count, "How many worker processes serve.")
+    variable("workers", _number(int, 1), "a whole number from 1", "How many worker processes serve.")
     variable(
         "redis_url",
         _redis_url,
@@ -177,6 +176,12 @@ def _variables() -> dict[str, Variable]:
     )
     variable("log_level", _one_of(Level), "debug, info, warning or error", "What is logged.")
     variable("log_format", _one_of(Format), "plain or json", "How it is logged.")
+    _limits(variable)
+    return variables
+
+
+def _limits(variable: Callable[[str, Callable[[str], Any], str, str], None]) -> None:
+    count, seconds = "a whole number from 1", "a number of seconds above 0"
     variable("max_body", _number(int, 1024), "a whole number of bytes from 1024", "The largest request, in bytes.")
     variable("max_runs", _number(int, 1), count, "How many runs one worker carries out at the same time.")
     variable("max_connections", _number(int, 1), count, "How many connections one worker holds.")
@@ -197,7 +202,6 @@ def _variables() -> dict[str, Variable]:
         "How long a worker that is told to stop may take, with up to 2 seconds of it to hand its runs over.",
     )
     variable("heartbeat_s", _number(float, 0.1), seconds, "A silent stream is given a sign of life this often.")
-    return variables
 
 
 # Every setting by its name in the tree, ``log.level`` as ``log_level``.

@@ -38,27 +38,29 @@ class Conversation:
         self._now = now
         self._repaired = Repair()
         self._prompt = ""
+        self._beside = 0
 
     async def prepare(self, tools: Tools) -> AsyncGenerator[ev.Event]:
         """Shorten what has become too long, and tell what is worth telling of the moment. Raises Interrupted."""
         with self._interruption:
             self._prompt = await self._agent.prompt(tools)
+        self._beside = tokens.of_schemas(tools.schemas) + tokens.of_text(self._prompt)
         state = self._now()
-        count = self._count(state, self._limited(state), tools)
+        count = self._count(state, self._limited(state))
         if (found := self._plan(state, count)) is not None:
             yield await self._shorten(state, found)
             state = self._now()
-            count = self._count(state, self._limited(state), tools)
+            count = self._count(state, self._limited(state))
         if hint := self._hint(state, count):
             yield hint
 
     def request(self, tools: Tools, tool_choice: ToolChoice) -> ModelRequest:
-        """What the model is shown now."""
+        """What the model is shown now, after ``prepare`` with the same tools."""
         state, context_size = self._now(), self._agent.model.context_size
         limited = self._limited(state)
         messages = visible(limited, state.reply_context)
-        if self._count(state, limited, tools) > context_size:
-            messages = fitted(messages, context_size - self._fixed(state, tools))
+        if self._count(state, limited) > context_size:
+            messages = fitted(messages, context_size - self._fixed(state))
         shown = view(self._prompt, state.summary, messages, self._repaired)
         return ModelRequest(shown.messages, tools.schemas, tool_choice, shown.breakpoints)
 
@@ -71,14 +73,14 @@ class Conversation:
     def _limited(self, state: AgentState) -> list[Msg]:
         return limit_images(state.context, self._agent.context_config.max_image_num)
 
-    def _fixed(self, state: AgentState, tools: Tools) -> int:
+    def _fixed(self, state: AgentState) -> int:
         """The estimate of what is sent beside the context."""
         summary = state.summary
         told = tokens.of_text(summary) if isinstance(summary, str) else tokens.of_blocks(summary)
-        return tokens.of_schemas(tools.schemas) + tokens.of_text(self._prompt) + told
+        return self._beside + told
 
-    def _count(self, state: AgentState, limited: Sequence[Msg], tools: Tools) -> int:
-        fixed, summarised = self._fixed(state, tools), state.reply_context.summarised
+    def _count(self, state: AgentState, limited: Sequence[Msg]) -> int:
+        fixed, summarised = self._fixed(state), state.reply_context.summarised
         return tokens.count(limited, state.token_count, fixed, summarised)
 
     def _plan(self, state: AgentState, count: int) -> Plan | None:

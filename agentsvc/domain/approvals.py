@@ -80,36 +80,16 @@ def recorded(
     """The record of an approval: the same whenever it is made."""
     record = ApprovalRecord(
         user_id=owner,
-        id=approval.id,
         created_at=approval.asked_at,
         updated_at=approval.answered_at or approval.asked_at,
         session_id=session_id,
         agent_id=agent_id,
-        reply_id=approval.reply_id,
-        kind=approval.kind,
-        tool_name=approval.tool_name,
         tool_call=call,
-        asked_at=approval.asked_at,
-        reason=approval.reason,
-        expires_at=approval.expires_at,
-        status=approval.status,
-        answered_by=approval.answered_by,
-        answered_at=approval.answered_at,
+        **{name: getattr(approval, name) for name in Approval.__struct_fields__},
     )
     return replace(record, version=record.stage + 1)
 
 
 def approval_of(record: ApprovalRecord) -> Approval:
     """What a record says without its call."""
-    return Approval(
-        id=record.id,
-        reply_id=record.reply_id,
-        kind=record.kind,
-        tool_name=record.tool_name,
-        asked_at=record.asked_at,
-        reason=record.reason,
-        expires_at=record.expires_at,
-        status=record.status,
-        answered_by=record.answered_by,
-        answered_at=record.answered_at,
-    )
+    return Approval(**{name: getattr(record, name) for name in Approval.__struct_fields__})

@@ -31,7 +31,8 @@ def giving(*chunks: ToolChunk) -> FunctionTool:
 
 
 def shown(result: ToolResultBlock) -> list[str]:
-    return [item.text if isinstance(item, TextBlock) else item.source.media_type for item in result.output]  # type: ignore[union-attr]
+    assert not isinstance(result.output, str)
+    return [item.text if isinstance(item, TextBlock) else item.source.media_type for item in result.output]
 
 
 def plain() -> str:

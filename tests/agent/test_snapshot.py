@@ -210,7 +210,7 @@ async def test_what_comes_from_outside_replaces_nothing_and_breaks_nothing(caplo
 
 async def test_what_is_neither_a_tool_nor_a_source_is_refused():
     with pytest.raises(TypeError, match="neither a tool nor a source"):
-        Toolkit([print])  # type: ignore[list-item]
+        Toolkit([print])  # type: ignore[list-item] # what is refused
 
 
 async def test_a_call_is_prepared_before_it_runs():
