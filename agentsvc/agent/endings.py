@@ -25,6 +25,7 @@ _TEXTS: dict[ErrorType, str] = {
     "connection": "The model provider could not be reached.",
     "internal": "The service failed while it was replying.",
     "setup": "The agent could not be set up.",
+    "time_limit": "The run took longer than it may.",
     "unknown": "The reply failed.",
 }
 

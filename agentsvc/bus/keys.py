@@ -9,6 +9,8 @@
 | ``{s:<sid>}:state``, ``:context`` | what the agent remembers (string, list) | dies with the session |
 | ``{s:<sid>}:messages``, ``:order`` | the transcript: id → message (hash), order (sorted set) | with the session |
 | ``{s:<sid>}:accepted`` | id of an accepted message → its run (hash) | dies with the session |
+| ``{s:<sid>}:runs`` | names of its runs by the time they were asked for (sorted set, ms) | as these |
+| ``{s:<sid>}:run:<name>`` | one run (hash) | an ended one as long as is set; dies with the session |
 | ``{q:<n>}:runs`` | run requests (stream + consumer group) | an entry goes when its run has ended |
 | ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | the janitor clears |
 | ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
@@ -38,6 +40,8 @@ class SessionKeys:
         "messages",
         "order",
         "replies",
+        "run",
+        "runs",
         "state",
     )
 
@@ -53,6 +57,8 @@ class SessionKeys:
         self.messages = tag + ":messages"
         self.order = tag + ":order"
         self.accepted = tag + ":accepted"
+        self.runs = tag + ":runs"
+        self.run = tag + ":run:"
 
 
 of_session = lru_cache(maxsize=8192)(SessionKeys)

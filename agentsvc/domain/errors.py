@@ -9,6 +9,7 @@ AgentServiceError 500
 │   ├── SessionBusy
 │   └── AlreadyAnswered
 ├── Invalid 422
+├── Overloaded 429
 ├── ModelError                a provider failed; becomes the end of a reply, never an answer of ours
 ├── LeaseLost                 somebody else writes this session now
 └── Unavailable 503
@@ -90,6 +91,16 @@ class Invalid(AgentServiceError):
     """The request can be read but not accepted."""
 
     status, code = 422, "invalid"
+
+
+class Overloaded(AgentServiceError):
+    """Too much waits already. ``retry_after`` is when to try again, in seconds."""
+
+    status, code = 429, "overloaded"
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class Unavailable(AgentServiceError):

@@ -20,6 +20,7 @@ ErrorType = Literal[
     "connection",
     "internal",
     "setup",
+    "time_limit",
     "unknown",
 ]
 ToolCallState = Literal["pending", "asking", "allowed", "submitted", "finished"]

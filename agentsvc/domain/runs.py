@@ -7,9 +7,47 @@ from msgspec import Struct, field
 
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
 from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId, new_id
-from agentsvc.domain.messages import Msg
+from agentsvc.domain.messages import ErrorInfo, Msg
 
 Cause = Literal["chat", "confirm", "interrupt", "schedule", "team", "background"]
+RunStatus = Literal["queued", "running", "parked", "completed", "interrupted", "exceeded", "error"]
+BusyPolicy = Literal["queue", "reject", "interrupt"]
+
+Stop = Literal["step", "now", "discard"]
+"""How a reply is stopped: after the step in progress, at once, or at once and as if it had never been."""
+
+
+def run_id_of(session_id: SessionId, name: str) -> RunId:
+    """The id of a run, which says of which session it is; ``name`` is unique there."""
+    return RunId(f"{session_id}.{name}")
+
+
+def session_of(run_id: RunId) -> SessionId:
+    """The session of a run; none that exists for what is no id of a run."""
+    return SessionId(run_id.rpartition(".")[0])
+
+
+class RunView(Struct, frozen=True, kw_only=True):
+    """One run as it stands. Times are those of Redis; tokens are what the run has used so far.
+
+    ``attempts`` counts the workers that took it, ``worker`` is the last of them. ``reply_id`` is the message that it
+    wrote last. A ``parked`` run has ended: its reply waits for somebody, and goes on in the run of the answer.
+    """
+
+    id: RunId
+    session_id: SessionId
+    agent_id: AgentId
+    cause: Cause
+    status: RunStatus
+    attempts: int
+    worker: str | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    input_tokens: int
+    output_tokens: int
+    reply_id: str | None
+    error: ErrorInfo | None
 
 
 class Messages(Struct, frozen=True, tag="messages"):
@@ -28,8 +66,12 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     session_id: SessionId
     agent_id: AgentId
     cause: Cause = "chat"
-    run_id: RunId = field(default_factory=lambda: RunId(new_id()))
+    run_id: RunId = RunId("")
     nonce: str = field(default_factory=new_id)
+
+    def __post_init__(self) -> None:
+        if not self.run_id:
+            msgspec.structs.force_setattr(self, "run_id", run_id_of(self.session_id, self.nonce))
 
     @property
     def note(self) -> bytes:

@@ -17,7 +17,7 @@ from agentsvc.domain.errors import AgentServiceError, AlreadyAnswered, Conflict,
 from agentsvc.domain.ids import AgentId, NewId, OwnerId, RunId, SessionId, derived, new_id
 from agentsvc.domain.messages import ToolCallBlock
 from agentsvc.domain.records import Page
-from agentsvc.domain.runs import RunRequest
+from agentsvc.domain.runs import RunRequest, run_id_of
 from agentsvc.domain.times import now
 from agentsvc.services.chat import Chat
 from agentsvc.storage.store import StorageBase
@@ -71,7 +71,7 @@ class Approvals:
         Raises Invalid for an answer of another kind, AlreadyAnswered when it is too late.
         """
         record = await self.get(owner, approval_id)
-        return await self._answer(record, given, by=owner, run_id=RunId(new_id()))
+        return await self._answer(record, given, by=owner, run_id=run_id_of(record.session_id, new_id()))
 
     async def project(
         self,
@@ -102,7 +102,7 @@ class Approvals:
         try:
             record = await self._get(expiry.owner, expiry.approval_id)
             given = await self._default(record)
-            run_id = RunId(derived("expiry", record.session_id, record.id, record.kind)())
+            run_id = run_id_of(record.session_id, derived("expiry", record.session_id, record.id, record.kind)())
             await self._answer(record, given, by=EXPIRY, run_id=run_id)
         except (NotFound, Conflict, Invalid) as error:  # gone or answered in the meantime
             log.info("session %s: approval %s stays as it is: %s", expiry.session_id, expiry.approval_id, error.detail)

@@ -12,9 +12,9 @@ from agentsvc.domain.approvals import Approval, approval_of
 from agentsvc.domain.chat import ChatIn, ChatOut
 from agentsvc.domain.errors import NotFound
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
-from agentsvc.domain.ids import AgentId, NewId, OwnerId, RunId, SessionId, new_id
+from agentsvc.domain.ids import AgentId, NewId, OwnerId, SessionId, new_id
 from agentsvc.domain.messages import Msg
-from agentsvc.domain.runs import Cause, Input, Messages, RunRequest
+from agentsvc.domain.runs import Cause, Input, Messages, RunRequest, run_id_of
 from agentsvc.domain.times import now
 from agentsvc.services.sessions import Sessions
 
@@ -90,7 +90,8 @@ class Chat:
 
 
 def _request(owner: OwnerId, session_id: SessionId, agent_id: AgentId, cause: Cause, new_id: NewId) -> RunRequest:
-    return RunRequest(owner=owner, session_id=session_id, agent_id=agent_id, cause=cause, run_id=RunId(new_id()))
+    run_id = run_id_of(session_id, new_id())
+    return RunRequest(owner=owner, session_id=session_id, agent_id=agent_id, cause=cause, run_id=run_id)
 
 
 def _named(given: Msg | list[Msg] | None, new_id: NewId) -> list[Msg]:
