@@ -50,7 +50,7 @@ class Heads:
             names = keys.of_session(session_id)
             commands.append(("HMGET", names.head, "owner", "agent", "worker", "status", "seq", "reply"))
             commands.append(("XLEN", names.inbox))
-        replies = await self._redis.all(*commands) if commands else []
+        replies = await self._redis.each(*commands)
         return [_head(owner, fields, waiting) for fields, waiting in zip(replies[::2], replies[1::2], strict=True)]
 
     async def remove(self, session_id: SessionId) -> None:

@@ -142,7 +142,7 @@ class Leases:
 
     async def renew(self, held: Sequence[tuple[SessionId, int]]) -> list[bool | None]:
         """Prolong many leases in one round trip: for each, whether a stop was asked for; None when it is lost."""
-        replies = await self._redis.all(
+        replies = await self._redis.each(
             *(
                 self._redis.evalsha(_RENEW, (keys.of_session(session).head,), (fence, self._lease_ms))
                 for session, fence in held

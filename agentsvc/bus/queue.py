@@ -88,8 +88,7 @@ class Queue:
             entries = [ticket.entry for ticket in tickets if ticket.shard == shard]
             if entries:
                 commands.append(("XCLAIM", keys.runs(shard), keys.GROUP, worker, 0, *entries, "JUSTID"))
-        if commands:
-            await self._redis.all(*commands)
+        await self._redis.each(*commands)
 
     async def done(self, ticket: Ticket, instead: RunRequest | None = None) -> None:
         """The run has ended; ``instead`` takes the place of the request when it has not ended for good."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, cast
@@ -88,6 +88,23 @@ class Redis:
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_all(), name="redis")
         return await answer
+
+    async def each(self, *commands: Command) -> list[Any]:
+        """The replies to several commands, which are carried out in any order."""
+        return await self.all(*commands) if commands else []
+
+    async def scan(self, pattern: str, *, batch: int = 200) -> AsyncGenerator[list[bytes]]:
+        """The names of all keys like a pattern, about ``batch`` at a time; none is twice in a batch.
+
+        A key that is there all the time is found. It may be found in several batches.
+        """
+        cursor = b"0"
+        while True:
+            cursor, names = await self.run("SCAN", cursor, "MATCH", pattern, "COUNT", batch)
+            if names:
+                yield sorted(set(names))
+            if cursor == b"0":
+                return
 
     async def wait(self, *command: Arg, within: float) -> Any:
         """The reply to one command that blocks on the server, sent on a connection of its own.

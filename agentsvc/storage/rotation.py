@@ -5,6 +5,7 @@ The one operation that looks across owners. It is for operators; no service offe
 
 import logging
 from collections import Counter
+from contextlib import aclosing
 from typing import Literal
 
 import msgspec
@@ -40,16 +41,13 @@ async def rotate(redis: Redis, keys: Keyring, *, batch: int = 200) -> Rotation:
 
     May run beside the service, and again after it was cut off: it goes on with what is left.
     """
-    vault, outcomes, cursor = Vault(keys), Counter[Outcome](), b"0"
-    while True:
-        scan = ("SCAN", cursor, "MATCH", EVERY_CREDENTIAL, "COUNT", batch, "TYPE", "string")
-        cursor, found = await redis.run(*scan)
-        names = sorted(set(found))
-        stored = await redis.all(*(("GET", name) for name in names)) if names else []
-        for name, raw in zip(names, stored, strict=True):
-            outcomes[await _rotate(redis, vault, name, raw)] += 1
-        if cursor == b"0":
-            return Rotation(rewrapped=outcomes["rewrapped"], current=outcomes["current"], failed=outcomes["failed"])
+    vault, outcomes = Vault(keys), Counter[Outcome]()
+    async with aclosing(redis.scan(EVERY_CREDENTIAL, batch=batch)) as found:
+        async for names in found:
+            stored = await redis.each(*(("GET", name) for name in names))
+            for name, raw in zip(names, stored, strict=True):
+                outcomes[await _rotate(redis, vault, name, raw)] += 1
+    return Rotation(rewrapped=outcomes["rewrapped"], current=outcomes["current"], failed=outcomes["failed"])
 
 
 class _Credential(Struct):

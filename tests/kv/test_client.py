@@ -110,3 +110,21 @@ async def test_what_blocks_on_the_server_holds_up_nobody(redis_url: str) -> None
         await redis.run("RPUSH", "list", "there")
 
         assert await waiting == [b"list", b"there"]
+
+
+async def test_commands_in_any_order_each_have_their_reply(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        assert await redis.each(*(("ECHO", number) for number in range(10))) == [b"%d" % number for number in range(10)]
+        assert await redis.each() == []
+
+
+async def test_every_key_is_found_once_in_its_batch(redis_url: str) -> None:
+    async with Redis(redis_url) as redis:
+        await redis.each(*(("SET", f"wanted:{number}", "", "EX", 60) for number in range(500)))
+        await redis.run("SET", "other", "", "EX", 60)
+
+        batches = [names async for names in redis.scan("wanted:*", batch=50)]
+
+    assert {name for names in batches for name in names} == {b"wanted:%d" % number for number in range(500)}
+    assert len(batches) > 2
+    assert all(len(set(names)) == len(names) for names in batches)
