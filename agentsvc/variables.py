@@ -193,6 +193,12 @@ def _limits(variable: Callable[[str, Callable[[str], Any], str, str], None]) -> 
         "How many events of a session are kept; the newest reply counts in, but is never cut.",
     )
     variable(
+        "run_keep_s",
+        _number(float, 1, 100 * 365 * 86_400),
+        "a number of seconds from 1, and at most a hundred years",
+        "How long a run is kept that has ended.",
+    )
+    variable(
         "lease_s", _number(float, 1), "a number of seconds from 1", "After this time a silent worker loses its runs."
     )
     variable(

@@ -152,6 +152,7 @@ def _bus(settings: Settings) -> MessageBus:
         settings.redis_url or "",
         lease_s=settings.lease_s,
         log_keep=settings.log_keep,
+        run_keep_s=settings.run_keep_s,
         heartbeat_s=settings.heartbeat_s,
         shards=settings.queue_shards,
     )

@@ -49,20 +49,28 @@ class RedisMessageBus(MessageBus):
     """The bus on Redis ≥ 7.0 or Valkey ≥ 7.2, opened with ``async with``.
 
     ``lease_s`` is how long a worker that falls silent keeps its sessions, ``log_keep`` how many events a session keeps
-    (its newest reply counts in, but is never cut), ``heartbeat_s`` how often an idle stream hears a comment.
+    (its newest reply counts in, but is never cut), ``heartbeat_s`` how often an idle stream hears a comment,
+    ``run_keep_s`` how long a run is kept that has ended.
     """
 
     def __init__(
-        self, url: str, *, lease_s: float = 10.0, log_keep: int = 10_000, heartbeat_s: float = 15.0, shards: int = 1
+        self,
+        url: str,
+        *,
+        lease_s: float = 10.0,
+        log_keep: int = 10_000,
+        heartbeat_s: float = 15.0,
+        shards: int = 1,
+        run_keep_s: float = 7 * 86_400.0,
     ) -> None:
         self.url = url
         self._redis = Redis(url)
         self._bulk = Redis(url)  # long answers hold up nobody's first token
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}"
         self.heads = Heads(self._redis)
-        self.inbox = Inbox(self._redis, shards)
+        self.inbox = Inbox(self._redis, shards, run_keep_s=run_keep_s)
         self.queue = Queue(self._redis, shards)
-        self.leases = Leases(self._redis, lease_s, log_keep)
+        self.leases = Leases(self._redis, lease_s, log_keep, run_keep_s=run_keep_s)
         self.log = Log(self._bulk)
         self.transcripts = Transcripts(self._bulk)
         self.states = States(self._redis)

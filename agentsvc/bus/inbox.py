@@ -26,10 +26,14 @@ class Accepted(Struct, frozen=True):
 
 
 class Inbox:
-    """One inbox a session. Its entries are taken by whoever holds the lease."""
+    """One inbox a session. Its entries are taken by whoever holds the lease.
 
-    def __init__(self, redis: Redis, shards: int) -> None:
+    ``run_keep_s`` is how long a run is kept that has ended.
+    """
+
+    def __init__(self, redis: Redis, shards: int, *, run_keep_s: float) -> None:
         self._redis = redis
+        self._run_keep_ms = int(run_keep_s * 1000)
         self._shards = shards
 
     async def accept(self, request: RunRequest, data: Input, messages: Sequence[Msg] = ()) -> Accepted:

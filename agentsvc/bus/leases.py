@@ -70,10 +70,13 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Leases:
-    """``lease_s`` is how long a holder that falls silent keeps the session."""
+    """``lease_s`` is how long a holder that falls silent keeps the session, ``run_keep_s`` how long a run is kept after
+    its end.
+    """
 
-    def __init__(self, redis: Redis, lease_s: float, log_keep: int) -> None:
+    def __init__(self, redis: Redis, lease_s: float, log_keep: int, *, run_keep_s: float) -> None:
         self._redis = redis
+        self._run_keep_ms = int(run_keep_s * 1000)
         self._lease_ms = int(lease_s * 1000)
         self._log_keep = log_keep
 
