@@ -1,25 +1,27 @@
 """Every key has an owner or a lifetime: what a test may leave in Redis."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 import redis
 
-# Records live until their owner deletes them, queues until they are empty.
-_RECORD = re.compile(rb"\{o:[^{}]+\}:.+", re.DOTALL)
-_QUEUE = re.compile(rb"\{q:\d+\}:.+", re.DOTALL)
-# What belongs to a session dies with it: its head says that it is alive.
-_LIVE = re.compile(rb"(\{s:[^{}]+\}):.+", re.DOTALL)
+from agentsvc.bus import keys
+from agentsvc.doctor.shapes import named
 
 
 def leaked(client: redis.Redis) -> list[bytes]:
     """The keys with neither an owner nor a lifetime, in order."""
-    keys = set(client.scan_iter(count=1000))
-    return sorted(key for key in keys if not _owned(key, keys) and client.ttl(key) == -1)
+    there = set(client.scan_iter(count=1000))
+    return sorted(key for key in there if not _owned(key, there) and client.ttl(key) == -1)
 
 
-def _owned(key: bytes, keys: Iterable[bytes]) -> bool:
-    if _RECORD.fullmatch(key) or _QUEUE.fullmatch(key):
-        return True
-    live = _LIVE.fullmatch(key)
-    return live is not None and live[1] + b":run" in keys
+def _owned(key: bytes, there: AbstractSet[bytes]) -> bool:
+    known = named(key)
+    if known is None:
+        return False
+    match known.shape.life:
+        case "owner" | "shared":
+            return True
+        case "session":  # its head says that it is alive
+            return keys.of_session(known.places["sid"]).head.encode() in there
+        case "expires":
+            return False
