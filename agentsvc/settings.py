@@ -36,6 +36,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    no_worker: bool = False
     redis_url: str | None = None
     secret_keys: tuple[bytes, ...] = ()
     allow_private: AllowPrivate = {}
@@ -107,9 +108,20 @@ def check_keys(settings: Settings, *, brought: bool = False) -> None:
         )
 
 
+def check_shared(settings: Settings, use: str) -> None:
+    """Raise ``SettingsError`` when this is to share a Redis with other commands and has none that can be shared."""
+    if settings.redis_url is None:
+        raise SettingsError(
+            f"{use} needs a Redis of your own ({PREFIX}REDIS_URL, --redis-url): the embedded one belongs to the "
+            "command that started it, and no other can use it"
+        )
+
+
 def check_serve(settings: Settings) -> None:
     """Raise ``SettingsError`` when serving with these would endanger what users keep here."""
     check_keys(settings)
+    if settings.no_worker:
+        check_shared(settings, f"{PREFIX}NO_WORKER (--no-worker)")
     if not _is_loopback(settings.host) and not settings.trust_user_header:
         raise SettingsError(
             f"{PREFIX}HOST {settings.host} can be reached by others, and X-User-ID lets anyone say who they are. "

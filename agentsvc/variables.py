@@ -136,7 +136,13 @@ def _variables() -> dict[str, Variable]:
     variables: dict[str, Variable] = {}
     variable("host", _host, "a host name or an IP address", "Where to listen.")
     variable("port", _number(int, 1, 65535), "a port from 1 to 65535", "Where to listen.")
-    variable("workers", _number(int, 1), "a whole number from 1", "How many worker processes serve.")
+    variable("workers", _number(int, 1), "a whole number from 1", "How many processes do the work.")
+    variable(
+        "no_worker",
+        _boolean,
+        "true or false",
+        "Serve HTTP alone and carry out no runs, which is left to `agentsvc worker` on the same Redis.",
+    )
     variable(
         "redis_url",
         _redis_url,

@@ -106,7 +106,7 @@ async def open_parts(settings: Settings, given: Given, *, version: str) -> Async
         approvals = Approvals(storage, bus, chat)
         workplaces = Workplaces(given.workspaces or await asyncio.to_thread(_workspaces, settings))
         prepare = Prepare(storage, vault, factory, catalog, approvals, workplaces, given.tools, given.middlewares)
-        supervisor = Supervisor(_loops(settings, bus, prepare, removal, approvals))
+        supervisor = Supervisor(_loops(settings, bus, prepare, removal, approvals, draining=draining))
         parts = Parts(
             storage=storage,
             bus=bus,
@@ -158,10 +158,26 @@ def _bus(settings: Settings) -> MessageBus:
     )
 
 
-def _loops(settings: Settings, bus: MessageBus, prepare: Prepare, removal: Removal, approvals: Approvals) -> Loops:
-    """Everything that goes on without being asked."""
-    grace_s = grace_of(settings.drain_s)
-    dispatcher = Dispatcher(bus, prepare, limit=settings.max_runs, lease_s=settings.lease_s, grace_s=grace_s)
+def _loops(
+    settings: Settings,
+    bus: MessageBus,
+    prepare: Prepare,
+    removal: Removal,
+    approvals: Approvals,
+    *,
+    draining: asyncio.Event,
+) -> Loops:
+    """Everything that goes on in this process without being asked; nothing where others carry the runs out."""
+    if settings.no_worker:
+        return {}
+    dispatcher = Dispatcher(
+        bus,
+        prepare,
+        limit=settings.max_runs,
+        lease_s=settings.lease_s,
+        grace_s=grace_of(settings.drain_s),
+        draining=draining,
+    )
     return {
         **{f"claims of shard {shard}": partial(dispatcher.claim, shard) for shard in range(bus.queue.shards)},
         "claims of silent workers": dispatcher.reclaim,

@@ -16,6 +16,7 @@ from agentsvc.bus.notes import Notes
 from agentsvc.bus.queue import Queue
 from agentsvc.bus.states import States
 from agentsvc.bus.transcripts import Transcripts
+from agentsvc.bus.workers import Workers
 from agentsvc.domain.ids import new_id
 from agentsvc.kv.client import Redis
 
@@ -25,7 +26,7 @@ class MessageBus:
 
     ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases``
     until silent, ``hub`` at once, ``heads``, ``states`` and ``transcripts`` with their session, ``removals`` when
-    carried out, ``expiring`` when answered.
+    carried out, ``expiring`` when answered, ``workers`` when they fall silent.
     """
 
     worker: str
@@ -39,6 +40,7 @@ class MessageBus:
     transcripts: Transcripts
     hub: Hub
     removals: Notes
+    workers: Workers
 
     async def ping(self) -> None:
         """Raises ConnectionError when the bus does not work."""
@@ -76,6 +78,7 @@ class RedisMessageBus(MessageBus):
         self.states = States(self._redis)
         self.expiring = Expiring(self._redis, shards)
         self.removals = Notes(self._redis, keys.removing(0))
+        self.workers = Workers(self._redis, lease_s)
         self._heartbeat_s = heartbeat_s
         self.lease_s = lease_s
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from agentsvc.bus import keys
 from agentsvc.bus.subscription import Batch, Subscription
+from agentsvc.bus.workers import DRAIN
 from agentsvc.domain.ids import SessionId
 from agentsvc.kv.client import Redis
 from agentsvc.kv.errors import Unreachable
@@ -25,9 +26,11 @@ class _Channel:
 
 
 class Hub:
-    """``worker`` names the channel on which this process is told to stop a run; ``limit`` is bytes a subscriber.
+    """``worker`` names the channel on which this process is told to stop a run or to drain; ``limit`` is bytes a
+    subscriber.
 
-    ``on_stop`` is called with the session that is meant, ``on_silence`` when such a signal may have been missed.
+    ``on_stop`` is called with the session that is meant, ``on_drain`` when all runs are to be handed over, and
+    ``on_silence`` when such a signal may have been missed.
     """
 
     def __init__(self, redis: Redis, worker: str, heartbeat_s: float, limit: int = 1 << 20) -> None:
@@ -40,6 +43,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self.on_stop: Callable[[SessionId], None] = lambda _: None
+        self.on_drain: Callable[[], None] = lambda: None
         self.on_silence: Callable[[], None] = lambda: None
         self._connected = asyncio.Event()
 
@@ -131,7 +135,7 @@ class Hub:
 
     def _hear(self, name: bytes, payload: bytes) -> None:
         if name == self._own:
-            self.on_stop(SessionId(payload.decode()))
+            self._be_told(payload)
             return
         channel = self._channels.get(name)
         if channel is None:
@@ -144,6 +148,12 @@ class Hub:
         batch = Batch(int(first), events)
         for subscription in channel.subscriptions:
             subscription.put(batch)
+
+    def _be_told(self, payload: bytes) -> None:
+        if payload == DRAIN:
+            self.on_drain()
+        else:
+            self.on_stop(SessionId(payload.decode()))
 
     def _subscribed(self, name: bytes) -> None:
         """The channel is heard from now on; a second confirmation says that it was not for a while."""

@@ -15,9 +15,10 @@
 | ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | the janitor clears |
 | ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
 | ``{q:<n>}:expiring`` | until when approvals wait (sorted set, ms) | an entry goes when it is answered or due |
+| ``{w:<worker>}:presence`` | a process that carries out runs (hash) | some lease times after its last word |
 
-Channels: ``{s:<sid>}`` carries the appended events, ``{w:<worker>}`` tells a worker to stop a run. Both may lose
-messages: the log and the head repair it.
+Channels: ``{s:<sid>}`` carries the appended events, ``{w:<worker>}`` tells a worker to stop a run or to drain.
+Both may lose messages: the log, the head and the presence repair it.
 """
 
 import zlib
@@ -88,3 +89,12 @@ def expiring(shard: int) -> str:
 
 def worker_channel(worker: str) -> str:
     return "{w:" + worker + "}"
+
+
+def presence(worker: str) -> str:
+    return worker_channel(worker) + ":presence"
+
+
+def worker_of(presence: bytes) -> str:
+    """The worker whose presence has this key."""
+    return presence.decode().removeprefix("{w:").removesuffix("}:presence")

@@ -56,6 +56,7 @@ SHAPES = (
     Shape("{q:<n>}:accepting", "zset", "shared"),
     Shape("{q:<n>}:removing", "zset", "shared"),
     Shape("{q:<n>}:expiring", "zset", "shared"),
+    Shape("{w:<worker>}:presence", "hash", "expires"),
     Shape("{o:<owner>}:pending-approval", "zset", "owner"),
     Shape("{o:<owner>}:pending-approval:of:<id>", "zset", "owner"),
     Shape("{o:<owner>}:answered-approval", "zset", "owner"),

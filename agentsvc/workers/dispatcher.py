@@ -25,14 +25,26 @@ _BEAT = 1.0  # most seconds between renewals; a stop whose signal was lost is se
 
 
 class Dispatcher:
-    """Carries out at most ``limit`` runs; on a stop it gives them ``grace_s`` to end and hands the rest over."""
+    """Carries out at most ``limit`` runs. Once ``draining`` it takes no more, gives them ``grace_s`` to end and hands
+    the rest over. A stop sets it, and so does somebody who asks this worker to drain.
+    """
 
-    def __init__(self, bus: MessageBus, prepare: Prepare, *, limit: int, lease_s: float, grace_s: float) -> None:
+    def __init__(
+        self,
+        bus: MessageBus,
+        prepare: Prepare,
+        *,
+        limit: int,
+        lease_s: float,
+        grace_s: float,
+        draining: asyncio.Event | None = None,
+    ) -> None:
         self._bus = bus
         self._prepare = prepare
         self._limit = limit
         self._lease_s = lease_s
         self._grace_s = grace_s
+        self._draining = draining or asyncio.Event()
         self._beat = min(_BEAT, lease_s / 4)
         self._memory = Memory(_REMEMBERED)
         self._tickets: dict[Ticket, asyncio.Task[None]] = {}
@@ -43,38 +55,43 @@ class Dispatcher:
 
     async def claim(self, shard: int, stop: asyncio.Event) -> None:
         """The loop that takes new requests from one shard."""
-        while not stop.is_set():
+        while not self._leaves(stop):
             free = self._limit - len(self._tickets)
             if free <= 0:
                 self._room.clear()
-                await _either(stop, self._room)
+                await _either(self._draining, self._room)
                 continue
             for ticket in await self._bus.queue.claim(shard, self._bus.worker, min(free, _AT_ONCE), _WAIT_MS):
                 await self._admit(ticket, stop)
 
     async def reclaim(self, stop: asyncio.Event) -> None:
         """The loop that takes over what silent workers had claimed."""
-        while not stop.is_set():
+        while not self._leaves(stop):
             for shard in range(self._bus.queue.shards):
                 idle_ms, free = int(self._lease_s * 1000), self._limit - len(self._tickets)
                 for ticket in await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms, free):
                     if not self._holds(ticket):
                         await self._admit(ticket, stop)
-            await pause(stop, self._lease_s / 5)
+            await pause(self._draining, self._lease_s / 5)
 
     async def renew(self, stop: asyncio.Event) -> None:
-        """The loop that keeps leases and claims, until the last run has ended; then nothing of this worker is left."""
+        """The loop that keeps leases and claims and says that this worker is there, until it is to stop and the last
+        run has ended; then nothing of it is left.
+        """
         self._bus.hub.on_stop = self._look
         self._bus.hub.on_silence = self._look_at_all
-        while not self._drained.is_set():
+        self._bus.hub.on_drain = self._draining.set
+        while not (stop.is_set() and self._drained.is_set()):
             await self._renew()
-            await (asyncio.sleep(self._beat / 10) if stop.is_set() else pause(stop, self._beat))
+            await self._rest(stop)
         with suppress(ConnectionError):
+            await self._bus.workers.leave(self._bus.worker)
             await self._bus.queue.forget(self._bus.worker)
 
     async def drain(self, stop: asyncio.Event) -> None:
-        """The loop that ends the runs when the process is to stop."""
-        await stop.wait()
+        """The loop that ends the runs when the process is to stop or to drain."""
+        await _either(stop, self._draining)
+        self._draining.set()
         await self._ended(self._grace_s)
         for ticket, task in list(self._tickets.items()):
             run = self._runs.get(ticket.request.session_id)
@@ -92,13 +109,25 @@ class Dispatcher:
         if self._tickets:
             await asyncio.wait(self._tickets.values(), timeout=seconds)
 
+    def _leaves(self, stop: asyncio.Event) -> bool:
+        return stop.is_set() or self._draining.is_set()
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait for the next beat, which comes sooner while others wait for the end of the runs."""
+        if not self._leaves(stop):
+            await pause(self._draining, self._beat)
+        elif not self._drained.is_set():
+            await asyncio.sleep(self._beat / 10)
+        else:
+            await pause(stop, self._beat)
+
     def _holds(self, ticket: Ticket) -> bool:
         """A claim that was not renewed in time looks abandoned, also to the worker that is still at it."""
         return any((each.shard, each.entry) == (ticket.shard, ticket.entry) for each in self._tickets)
 
     async def _admit(self, ticket: Ticket, stop: asyncio.Event) -> None:
-        """Begin, or leave it to another worker when this one is to stop."""
-        if stop.is_set():
+        """Begin, or leave it to another worker when this one takes no more."""
+        if self._leaves(stop):
             await self._bus.queue.done(ticket, instead=ticket.request)
         else:
             self._start(ticket)
@@ -162,8 +191,13 @@ class Dispatcher:
     async def _renew(self) -> None:
         now = asyncio.get_running_loop().time()
         quiet = [run for run in self._runs.values() if now - run.writer.wrote_at >= self._beat]
-        await self._check(quiet)
-        await self._bus.queue.touch(self._bus.worker, list(self._tickets))
+        *_, asked = await asyncio.gather(  # one round trip
+            self._check(quiet),
+            self._bus.queue.touch(self._bus.worker, list(self._tickets)),
+            self._bus.workers.beat(self._bus.worker, runs=len(self._tickets), draining=self._draining.is_set()),
+        )
+        if asked:
+            self._draining.set()
 
     async def _check(self, runs: list[Run]) -> None:
         """Renew the leases of these runs and hear whether they shall stop."""

@@ -224,3 +224,47 @@ async def pending(redis_url: str) -> list[list[Any]]:
     async with Redis(redis_url) as client:
         found: list[list[Any]] = await client.run("XPENDING", keys.runs(0), keys.GROUP, "-", "+", 10)
         return found
+
+
+async def test_a_worker_that_is_asked_to_drain_hands_its_runs_over_and_stays(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    leaving, heir = Actors([*text("half"), asyncio.Event()]), Actors(text("Done"))
+    async with working(redis_url, leaving, grace_s=0.05) as (first,):
+        await ask(bus, "hi")
+
+        async def at_work() -> bool:
+            found = await bus.workers.get(first.bus.worker)
+            return found is not None and found.runs == 1
+
+        await until(at_work, "the worker says that it carries out a run")
+        await bus.workers.drain(first.bus.worker)
+
+        async def empty() -> bool:
+            found = await bus.workers.get(first.bus.worker)
+            return found is not None and found.draining and found.runs == 0
+
+        await until(empty, "the worker says that it is empty")
+        async with working(redis_url, heir):
+            await until(lambda: bool(heir.model.requests), "another worker goes on", within=2)
+            await until(lambda: idle(bus), "the run has ended")
+        assert not first.task.done()
+
+    assert await texts(bus) == ["hi", "Done"]
+    assert await bus.workers.all() == []
+
+
+async def test_a_wish_to_drain_that_was_not_heard_is_seen_with_the_next_beat(
+    bus: RedisMessageBus, redis_url: str, until: Until
+) -> None:
+    async with working(redis_url, Actors()) as (worker,):
+        await until(lambda: bus.workers.get(worker.bus.worker), "the worker is there")
+        worker.bus.hub.on_drain = lambda: None
+
+        await bus.workers.drain(worker.bus.worker)
+
+        async def draining() -> bool:
+            found = await bus.workers.get(worker.bus.worker)
+            return found is not None and found.draining
+
+        await until(draining, "the worker drains")
