@@ -8,11 +8,11 @@ from typing import Any
 
 import anyio
 import pytest
-import redis
 
 from agentsvc.settings import Settings
 from tests.keyleak import leaked
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
+from tests.redis_kinds.clients import connected
 
 Until = Callable[..., Awaitable[Any]]
 
@@ -25,16 +25,16 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[str]:
-    """One server for each process of tests."""
-    with redis_server() as url:
-        yield url
+    """One Redis for each process of tests, of the kind that ``AGENTSVC_TEST_REDIS`` names."""
+    with chosen() as kind:
+        yield kind.url
 
 
 @pytest.fixture
 def redis_url(redis_process: str) -> Iterator[str]:
     """An empty Redis. The test fails when it leaves a key that has neither an owner nor a lifetime."""
     yield redis_process
-    with redis.Redis.from_url(redis_process) as client:
+    with connected(redis_process) as client:
         keys = leaked(client)
         client.flushall()
     assert not keys, f"keys without an owner or a lifetime: {keys}"

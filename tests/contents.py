@@ -5,19 +5,21 @@ from typing import Any
 
 import redis
 
+from tests.redis_kinds.clients import connected
+
 Contents = dict[bytes, Any]
 
 
 def contents(url: str) -> Contents:
     """Every key with what it holds, of whatever kind it is."""
-    with redis.Redis.from_url(url) as client:
+    with connected(url) as client:
         found = {key: _value(client, key) for key in client.scan_iter(count=1000)}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def passing(url: str, keys: set[bytes]) -> set[bytes]:
     """Those of the keys that go away by themselves, or have gone."""
-    with redis.Redis.from_url(url) as client:
+    with connected(url) as client:
         return {key for key in keys if client.ttl(key) != -1}
 
 

@@ -1,14 +1,14 @@
 """The check that every key has an owner or a lifetime finds those that have neither."""
 
 import pytest
-import redis
 
 from tests.keyleak import leaked
+from tests.redis_kinds.clients import connected
 
 
 @pytest.fixture
 def client(redis_url):
-    with redis.Redis.from_url(redis_url) as client:
+    with connected(redis_url) as client:
         yield client
         client.flushall()
 

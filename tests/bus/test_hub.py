@@ -1,10 +1,8 @@
 """Live events reach every subscriber of the process once and in order, or the subscriber knows that it missed some."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
-import redis.asyncio as aioredis
 
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.hub import Hub
@@ -16,6 +14,8 @@ from agentsvc.kv.errors import Unreachable
 from tests.bus.conftest import SESSION, Say
 from tests.bus.test_leases import happen, held
 from tests.conftest import Until
+from tests.redis_kinds.chosen import only_standalone
+from tests.redis_kinds.clients import connected
 
 
 async def grant_of(bus: RedisMessageBus, say: Say) -> Grant:
@@ -77,8 +77,9 @@ async def test_a_broken_connection_is_made_again_and_the_subscriber_knows(
     bus: RedisMessageBus, say: Say, redis_url: str, until: Until
 ) -> None:
     grant = await grant_of(bus, say)
-    async with bus.hub.join(SESSION) as live, aioredis.Redis.from_url(redis_url) as admin:
-        await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    async with bus.hub.join(SESSION) as live:
+        with connected(redis_url) as admin:
+            admin.client_kill_filter(_type="pubsub")
 
         await until(lambda: live.lost, "the loss is known")
 
@@ -116,23 +117,19 @@ async def test_an_idle_stream_hears_a_heartbeat(bus: RedisMessageBus) -> None:
 async def test_a_session_that_nobody_hears_any_more_is_not_subscribed_to(
     bus: RedisMessageBus, redis_url: str, until: Until
 ) -> None:
-    async with aioredis.Redis.from_url(redis_url) as admin:
+    with connected(redis_url) as admin:
 
-        async def channels() -> set[bytes]:
-            return set(await admin.execute_command("PUBSUB", "CHANNELS", "{s:*") or ())
+        def channels() -> list[bytes | str]:
+            return admin.pubsub_channels("{s:*")
 
         async with bus.hub.join(SESSION):
-            assert await channels() == {b"{s:s1}"}
-        await until(lambda: _empty(channels), "the channel is left")
+            assert channels() == [b"{s:s1}"]
+        await until(lambda: not channels(), "the channel is left")
         async with bus.hub.join(SessionId("s2")) as other:
-            await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            admin.client_kill_filter(_type="pubsub")
             await until(lambda: other.lost, "the connection is there again")
 
-            assert await channels() == {b"{s:s2}"}
-
-
-async def _empty(channels: Callable[[], Awaitable[set[bytes]]]) -> bool:
-    return not await channels()
+            assert channels() == [b"{s:s2}"]
 
 
 async def test_a_subscription_that_failed_can_be_tried_again(bus: RedisMessageBus, redis_url: str) -> None:
@@ -157,9 +154,9 @@ async def test_who_joins_just_when_the_connection_breaks_hears_everything_or_kno
     bus: RedisMessageBus, say: Say, redis_url: str
 ) -> None:
     grant = await grant_of(bus, say)
-    async with aioredis.Redis.from_url(redis_url) as admin:
+    with connected(redis_url) as admin:
         for seq in range(1, 6):
-            await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            admin.client_kill_filter(_type="pubsub")
             async with bus.hub.join(SessionId(f"other{seq}")), bus.hub.join(SESSION) as live:
                 await bus.leases.write(SESSION, grant.fence, seq, happen("a"), Entry())
                 heard, _ = await next_of(live, seq - 1)
@@ -223,6 +220,7 @@ class Line:
         await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
 
+@only_standalone("the line to one server is silenced")
 async def test_a_connection_that_has_fallen_silent_is_made_again(redis_url: str, until: Until) -> None:
     line = Line(redis_url)
     async with await asyncio.start_server(line.accept, "127.0.0.1", 0) as server:

@@ -11,6 +11,7 @@ import redis
 
 from agentsvc.bus import keys
 from tests.fakes.openai_server import OpenAIServer
+from tests.redis_kinds.clients import connected
 from tests.service import Conversation, Service, User, serving
 
 VICTIM = (sys.executable, "-m", "tests.chaos.victim")
@@ -58,12 +59,12 @@ class Inside:
 
     def cut_pubsub(self) -> int:
         """Cut every connection that hears live events or signals: how many there were."""
-        return int(self.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub"))
+        return int(self.client.client_kill_filter(_type="pubsub"))
 
 
 @contextmanager
 def inside(redis_url: str) -> Generator[Inside]:
-    with redis.Redis.from_url(redis_url) as client:
+    with connected(redis_url) as client:
         yield Inside(client)
 
 

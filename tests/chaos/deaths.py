@@ -11,7 +11,7 @@ from tests.chaos.victim import LAST
 from tests.conftest import wait_until
 from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tools import lines
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
 from tests.service import Conversation, Service, User, user_of
 
 _LANES = 4  # services that are killed side by side, each with a Redis of its own
@@ -65,8 +65,8 @@ class Story:
 
 async def sweep(story: Story) -> None:
     """Live once and see what places there are; then die at them, in lanes."""
-    with redis_server() as url, inside(url) as looking:
-        assert await one_life(story, "nowhere", url, looking, None) is None
+    with chosen() as kind, inside(kind.url) as looking:
+        assert await one_life(story, "nowhere", kind.url, looking, None) is None
     found = lines(story.directory / "nowhere-0")
     story.places, story.missed = evenly(found, story.most or len(found)), []
     async with asyncio.TaskGroup() as lanes:
@@ -84,12 +84,12 @@ def evenly(places: list[str], most: int) -> list[str]:
 
 async def _lane(story: Story) -> None:
     """A service dies, and the next one begins with what it left, before it dies at another place."""
-    with redis_server() as url, inside(url) as looking:
+    with chosen() as kind, inside(kind.url) as looking:
         life: Life | None = None
         while story.places:
-            life = await one_life(story, story.places.pop(0), url, looking, life)
+            life = await one_life(story, story.places.pop(0), kind.url, looking, life)
         if life is not None:
-            await one_life(story, "", url, looking, life)
+            await one_life(story, "", kind.url, looking, life)
 
 
 async def one_life(story: Story, place: str, url: str, looking: Inside, before: Life | None) -> Life | None:

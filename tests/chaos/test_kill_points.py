@@ -23,7 +23,7 @@ from tests.chaos.deaths import Life, Story, one_life, sweep
 from tests.conftest import wait_until
 from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tools import lines
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
 from tests.service import message, replies
 
 pytestmark = pytest.mark.chaos
@@ -113,10 +113,10 @@ async def test_a_message_that_was_kept_but_never_announced_is_answered_though_no
 ) -> None:
     life = partial(Answered, directive="[[text=Hello%20there%20Ada]]", reply="Hello there Ada")
     story = Story(life, provider, tmp_path)
-    with redis_server() as url, inside(url) as looking:
-        death = await one_life(story, "after accept 1", url, looking, None)
+    with chosen() as kind, inside(kind.url) as looking:
+        death = await one_life(story, "after accept 1", kind.url, looking, None)
         assert isinstance(death, Answered)
         assert (death.accepted, looking.queued(), looking.noted()) == (False, 0, 1)
 
         death.accepted = True
-        await one_life(story, "", url, looking, death)
+        await one_life(story, "", kind.url, looking, death)

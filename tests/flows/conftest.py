@@ -13,7 +13,8 @@ from tests.conftest import wait_until
 from tests.fakes.openai_server import OpenAIServer
 from tests.flows.workshop import TRACE
 from tests.keyleak import leaked
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
+from tests.redis_kinds.clients import connected
 from tests.service import Service, User, serving, user_of
 
 STARTED = 60  # seconds, on a machine that has other things to do
@@ -42,8 +43,8 @@ def service(request: pytest.FixtureRequest, usual: Callable[[int], Service]) -> 
 def running(workers: int, special: dict[str, Any]) -> Generator[Service]:
     """At its end no key has been left that nobody owns."""
     program = {"program": special["PROGRAM"]} if "PROGRAM" in special else {}
-    with redis_server(*special.get("REDIS", ())) as url, redis.Redis.from_url(url) as client:
-        with serving(url, *special.get("ARGUMENTS", ()), workers=workers, **program) as service:
+    with chosen(*special.get("REDIS", ())) as kind, connected(kind.url) as client:
+        with serving(kind.url, *special.get("ARGUMENTS", ()), workers=workers, **program) as service:
             yield service
         assert not leaked(client)
 
@@ -51,7 +52,7 @@ def running(workers: int, special: dict[str, Any]) -> Generator[Service]:
 @pytest.fixture
 def database(service: Service) -> Iterator[redis.Redis]:
     """The Redis of the service, as its operator sees it."""
-    with redis.Redis.from_url(service.redis_url) as client:
+    with connected(service.redis_url) as client:
         yield client
 
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from agentsvc.domain.events import ReplyEnd
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
 from tests.service import Service, User, serving, user_of
 
 # Where this machine answers, as people and resolvers write it.
@@ -75,7 +75,7 @@ class Doorbell:
 @pytest.fixture(scope="module")
 def closed() -> Iterator[Service]:
     """A service that may reach no private address."""
-    with redis_server() as url, serving(url, environment={"AGENTSVC_ALLOW_PRIVATE": ""}) as running:
+    with chosen() as kind, serving(kind.url, environment={"AGENTSVC_ALLOW_PRIVATE": ""}) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Hang, Text, count
 from tests.fakes.openai_server import OpenAIServer
 from tests.flows.readers import followed, is_dense, words_in
+from tests.redis_kinds.chosen import only_standalone
 from tests.service import Conversation, Service, User, message, replies
 
 ARGUMENTS = ("--lease-s", "2")
@@ -74,6 +75,7 @@ async def test_what_is_under_way_outlives_the_loss_of_every_connection(
     assert [each.id for each in await talk.messages() if each.role == "assistant"] == [each.id for each in made]
 
 
+@only_standalone("where there are several, another one takes its place")
 async def test_a_redis_that_stands_still_delays_everything_and_loses_nothing(
     ada: User, provider: OpenAIServer, database: redis.Redis
 ) -> None:
@@ -100,6 +102,7 @@ async def test_a_redis_that_stands_still_delays_everything_and_loses_nothing(
     await agree(other, answered)
 
 
+@only_standalone("where there are several, another one takes its place")
 async def test_a_redis_that_crashes_delays_everything_and_loses_nothing(
     ada: User, provider: OpenAIServer, database: redis.Redis
 ) -> None:

@@ -17,7 +17,7 @@ from tests.flows.readers import is_dense
 from tests.flows.rooms import bash, script, shell
 from tests.flows.workshop import TRACE
 from tests.questions import ASKING, WANTING, approvals, asked, confirmed, delivered, parked, results, rule, wanted
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
 from tests.service import ANEW, Conversation, Service, User, message, replies, serving, user_of
 from tests.workspaces.commands import running
 
@@ -28,8 +28,8 @@ Start = Callable[[], AbstractAsyncContextManager[tuple[Service, User]]]
 
 @pytest.fixture(scope="module")
 def own_redis() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
+    with chosen() as kind:
+        yield kind.url
 
 
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])

@@ -14,6 +14,7 @@ from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Hang, Hold
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.flows.readers import is_dense, words_in
+from tests.redis_kinds.chosen import only_standalone
 from tests.service import Conversation, Reader, Service, User, message, replies, serving, user_of
 
 TRIGGERS = 100
@@ -68,6 +69,7 @@ async def test_a_hundred_triggers_of_one_session_are_a_hundred_replies(
     assert is_dense(stream.events)
 
 
+@only_standalone("commands are counted on one server")
 async def test_a_follow_up_costs_one_reply_and_no_storm_of_commands(
     ada: User, there: User, provider: OpenAIServer, database: redis.Redis
 ) -> None:

@@ -21,7 +21,7 @@ from tests.contents import contents, pieces
 from tests.fakes.openai_scripts import Chunk, Cut, Fail, Raw, Step
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.flows.canaries import CANARY, NEW_KEY, PASSWORD, command_lines, leaks, told
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
 from tests.service import KEY, Conversation, Service, serving, user_of
 from tests.test_serve import serving as embedded
 
@@ -29,8 +29,8 @@ from tests.test_serve import serving as embedded
 @pytest.fixture(params=["plain", "json"], ids=["plain log", "log of JSON"])
 def url(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """A Redis, and the format of the log."""
-    with redis_server() as found:
-        yield found, request.param
+    with chosen() as kind:
+        yield kind.url, request.param
 
 
 def wordy(url: tuple[str, str], **more: Any) -> Any:

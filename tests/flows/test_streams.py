@@ -16,6 +16,7 @@ from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Hold, Text, Thinking
 from tests.fakes.openai_server import OpenAIServer
 from tests.flows.readers import words_in
+from tests.redis_kinds.chosen import only_standalone
 from tests.service import Conversation, Reader, Service, User, replies
 
 CLIENTS = 50
@@ -112,6 +113,7 @@ async def test_a_reply_of_more_than_a_thousand_events_is_rebuilt_by_who_comes_la
     assert len(stored.content) == 500
 
 
+@only_standalone("connections to one server are counted")
 async def test_a_thousand_open_streams_slow_nobody_down_and_take_no_connection_to_redis(
     ada: User, service: Service, provider: OpenAIServer, database: redis.Redis
 ) -> None:

@@ -24,7 +24,7 @@ from agentsvc.app import create_app
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId, new_id
 from agentsvc.settings import Settings
 from tests.approvals import ask
-from tests.redis_server import redis_server
+from tests.redis_kinds.chosen import chosen
 from tests.service import Service, serving
 
 DOCUMENT: Any = msgspec.json.decode(msgspec.json.encode(create_app(settings=Settings()).openapi_schema.to_schema()))
@@ -51,7 +51,7 @@ FEW = settings(
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with redis_server() as redis_url, serving(redis_url) as service:
+    with chosen() as kind, serving(kind.url) as service:
         anyio.run(service.ready)
         yield service
 

@@ -2,7 +2,8 @@
 
 import httpx
 import pytest
-import redis
+
+from tests.redis_kinds.clients import connected
 
 CANARY = "sk-canary-4711-never-to-be-seen"
 
@@ -25,7 +26,7 @@ async def test_a_secret_goes_in_and_never_comes_out(client: httpx.AsyncClient, r
     assert all(CANARY not in answer.text for answer in shown)
     assert shown[1].json()["data"]["api_key"] == "**********"
     assert CANARY not in caplog.text
-    with redis.Redis.from_url(redis_url) as stored:
+    with connected(redis_url) as stored:
         kept = [stored.get(key) for key in stored.scan_iter(_type="string")]
     assert kept
     assert CANARY not in str(kept)

@@ -4,10 +4,11 @@ import os
 import signal
 
 import httpx
-import redis
 from litestar import Litestar
 
 from agentsvc.plugin import AgentServicePlugin
+from tests.redis_kinds.chosen import only_standalone
+from tests.redis_kinds.clients import connected
 
 
 async def test_a_healthy_process_says_so_without_a_user(client: httpx.AsyncClient):
@@ -29,11 +30,12 @@ async def test_a_process_that_is_to_stop_is_not_ready_but_alive(app: Litestar, c
     assert live.status_code == 200
 
 
+@only_standalone("one server is silenced")
 async def test_a_process_whose_redis_is_silent_is_not_ready_but_alive(client: httpx.AsyncClient, redis_url: str, until):
     async def is_ready() -> bool:
         return (await client.get("/health")).status_code == 200
 
-    with redis.Redis.from_url(redis_url) as operator:
+    with connected(redis_url) as operator:
         server = operator.info()["process_id"]
     os.kill(server, signal.SIGSTOP)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
+import pytest
+
 from tests.redis_kinds.cluster import Cluster, cluster
 from tests.redis_kinds.sentinel import Sentinel, sentinel
 from tests.redis_kinds.server import Server
@@ -20,7 +22,11 @@ _KINDS: dict[str, Callable[..., AbstractContextManager[Kind]]] = {
 }
 
 CHOSEN = os.environ.get("AGENTSVC_TEST_REDIS") or "valkey"
-STANDALONE = CHOSEN in ("valkey", "redis")
+
+
+def only_standalone(reason: str) -> pytest.MarkDecorator:
+    """For a test that says nothing of other kinds, for that reason."""
+    return pytest.mark.skipif(CHOSEN not in ("valkey", "redis"), reason=reason)
 
 
 def chosen(*arguments: str) -> AbstractContextManager[Kind]:

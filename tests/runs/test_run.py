@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-import redis.asyncio as aioredis
 
 from agentsvc.agent.tool import tool
 from agentsvc.bus.bus import RedisMessageBus
@@ -17,6 +16,8 @@ from agentsvc.domain.messages import Msg, decode_message
 from agentsvc.domain.runs import Messages
 from tests.conftest import Until
 from tests.fakes.models import call, text
+from tests.redis_kinds.chosen import only_standalone
+from tests.redis_kinds.clients import connected
 from tests.runs.conftest import OWNER, SESSION, Actors, Say, granted, request, run_of
 
 
@@ -316,6 +317,7 @@ async def test_an_unreadable_entry_of_the_inbox_is_dropped_and_the_next_one_answ
     assert await bus.inbox.waiting(SESSION) == []
 
 
+@only_standalone("one server is filled")
 async def test_a_redis_that_is_full_for_a_while_loses_nothing(
     bus: RedisMessageBus, say: Say, redis_url: str, until: Until
 ) -> None:
@@ -324,15 +326,15 @@ async def test_a_redis_that_is_full_for_a_while_loses_nothing(
     run = await run_of(bus, Actors([*text("Hel"), gate, *text("lo")]))
     task = asyncio.create_task(run.carry_out())
     await until(lambda: run.writer.wrote_at, "something is written")
-    async with aioredis.Redis.from_url(redis_url) as admin:
-        await admin.config_set("maxmemory", 1)
+    with connected(redis_url) as admin:
+        admin.config_set("maxmemory", 1)
         gate.set()
 
-        async def refusing() -> bool:
-            return int((await admin.info("errorstats")).get("errorstat_OOM", {}).get("count", 0)) > 0
+        def refusing() -> bool:
+            return int(admin.info("errorstats").get("errorstat_OOM", {}).get("count", 0)) > 0
 
         await until(refusing, "Redis refuses")
-        await admin.config_set("maxmemory", 0)
+        admin.config_set("maxmemory", 0)
 
     assert await task
     (reply,) = folds(await logged(bus))

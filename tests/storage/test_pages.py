@@ -16,6 +16,8 @@ from agentsvc.kv.client import Redis
 from agentsvc.storage.collection import Collection
 from agentsvc.storage.cursors import cursor_after
 from agentsvc.storage.store import Records
+from tests.redis_kinds.chosen import only_standalone
+from tests.redis_kinds.clients import connected
 from tests.storage.examples import ADA, BOB, agent, session
 
 Action = tuple[str, int]
@@ -166,9 +168,10 @@ async def test_a_page_has_bounds(records: Records, limit: int) -> None:
     assert [problem.path for problem in refused.value.problems] == ["limit"]
 
 
+@only_standalone("commands are counted on one server")
 async def test_a_page_costs_the_same_in_a_list_of_any_length(redis_url: str, kv: Redis) -> None:
     costs = {}
-    with sync_redis.Redis.from_url(redis_url) as server:
+    with connected(redis_url) as server:
         for size in (10, 100_000):
             records = Records(kv, OwnerId(f"owner of {size}"))
             fill(server, records, size)

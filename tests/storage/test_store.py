@@ -2,12 +2,13 @@
 
 import msgspec
 import pytest
-import redis as sync_redis
 
 from agentsvc.domain.errors import AgentServiceError, NotFound
 from agentsvc.kv.client import Redis
 from agentsvc.kv.errors import Unreachable
 from agentsvc.storage.store import Records, RedisStorage
+from tests.redis_kinds.chosen import only_standalone
+from tests.redis_kinds.clients import connected
 from tests.storage.examples import ADA, BOB, agent, credential, session
 
 
@@ -29,6 +30,7 @@ async def test_a_storage_without_a_server_says_so() -> None:
             await storage.ping()
 
 
+@only_standalone("commands are counted on one server")
 async def test_a_run_begins_with_one_round_trip(redis_url: str, records: Records) -> None:
     answering, main, spare = agent(), credential(), credential()
     await records.agents.create(answering)
@@ -37,7 +39,7 @@ async def test_a_run_begins_with_one_round_trip(redis_url: str, records: Records
     talk = session(answering.id, chat=main.id, fallback=spare.id)
     await records.sessions.create(talk)
     await records.bundle(talk.id)  # once, so that the server knows the script
-    with sync_redis.Redis.from_url(redis_url) as server:
+    with connected(redis_url) as server:
         server.config_resetstat()
 
         bundle = await records.bundle(talk.id)
