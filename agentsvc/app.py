@@ -1,6 +1,5 @@
 """The service as an app of its own: the plugin, mounted alone."""
 
-import gc
 import os
 from collections.abc import Sequence
 from importlib.metadata import version as installed
@@ -17,6 +16,7 @@ from agentsvc.http import problems
 from agentsvc.http.identity import HEADER, Auth
 from agentsvc.models.credentials import CredentialBase
 from agentsvc.plugin import AgentServicePlugin
+from agentsvc.processes import spare_collections
 from agentsvc.runs.prepare import MiddlewareFactory, ToolFactory
 from agentsvc.settings import Settings
 from agentsvc.storage.store import StorageBase
@@ -73,14 +73,3 @@ def create_from_environment() -> Litestar:
     app = create_app(settings=settings)
     spare_collections()
     return app
-
-
-def spare_collections() -> None:
-    """Collect garbage less often, and never look through what was there before the first request.
-
-    Under load a fifth of a worker's time went into collections that found next to nothing: what is made for a token or
-    a request is gone without them.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)

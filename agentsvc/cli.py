@@ -1,23 +1,18 @@
-"""The command ``agentsvc``: serve, look at the settings, rotate keys."""
+"""The command ``agentsvc``: serve, carry out runs, drain, look at the settings, rotate keys."""
 
 import asyncio
-import math
 import os
-import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import reduce
+from functools import partial, reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
-from granian import Granian
-from granian.constants import Interfaces, Loops
 from granian.errors import ConfigurationError
-from granian.log import LogLevels
 
 from agentsvc import telemetry
 from agentsvc.keyfile import load_or_create_keys
@@ -26,15 +21,13 @@ from agentsvc.kv.embedded import EmbeddedRedis, NotStarted
 from agentsvc.kv.errors import Unreachable
 from agentsvc.kv.lock import DirectoryInUse
 from agentsvc.kv.tether import end_with_parent
-from agentsvc.settings import RUNTIME, Settings, check_keys, check_serve, without_password
+from agentsvc.processes import CLOSING_S, keep_up
+from agentsvc.server import serve as serve_http
+from agentsvc.settings import Settings, check_keys, check_serve, check_shared, without_password
 from agentsvc.variables import VARIABLES, SettingsError, Variable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_APP = "agentsvc.app:create_from_environment"
-_ACCEPT_QUEUE = 4096
-# Granian counts these from the signal: a worker that has drained still has its parts to close.
-_CLOSING_S = 5
 _REFUSALS = (SettingsError, DirectoryInUse, ServerMissing, NotStarted, Unreachable, ConfigurationError)
 
 
@@ -57,7 +50,10 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
     return lambda command: reduce(lambda inner, flag: flag(inner), reversed(flags), command)
 
 
-with_all_settings = with_settings(*(name for name, variable in VARIABLES.items() if not variable.secret))
+_PUBLIC = [name for name, variable in VARIABLES.items() if not variable.secret]
+_OF_HTTP = ("host", "port", "no_worker", "trust_user_header", "max_body", "max_connections", "heartbeat_s")
+
+with_all_settings = with_settings(*_PUBLIC)
 
 
 @main.command()
@@ -70,8 +66,53 @@ def serve(**flags: str | None) -> None:
         address = _address(settings.host, settings.port)
         telemetry.configure(settings.log.level, settings.log.format)
         with _redis(settings) as complete:
-            _hand_over(complete)
-            _serve(complete, address, _banner(settings))
+            _take_out_secrets()
+            serve_http(complete, address, lambda: click.echo(_banner(settings)))
+
+
+@main.command()
+@with_settings(*(name for name in _PUBLIC if name not in _OF_HTTP))
+def worker(**flags: str | None) -> None:
+    """Carry out runs until SIGTERM, without HTTP, in --workers processes on a Redis of your own."""
+    with _explained():
+        settings = Settings.from_env(os.environ, **flags)
+        check_shared(settings, "agentsvc worker")
+        check_keys(settings)
+        telemetry.configure(settings.log.level, settings.log.format)
+        # Not at the top: what carries runs out is not needed by every command.
+        from agentsvc.worker import work  # noqa: PLC0415
+
+        _take_out_secrets()
+        click.echo(f"agentsvc {version('agentsvc')}: {settings.workers} processes carry out runs")
+        alone = msgspec.structs.replace(settings, no_worker=False)
+        if not keep_up(settings.workers, partial(work, alone), settings.drain_s + CLOSING_S):
+            raise click.ClickException("not every process came to its end by itself")
+
+
+@main.command()
+@click.argument("workers", nargs=-1, metavar="[WORKER]...")
+@click.option("--all", "everywhere", is_flag=True, help="Every worker of this Redis.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait. [drain-s and 5 more]"
+)
+@with_settings("redis_url")
+def drain(workers: tuple[str, ...], *, everywhere: bool, timeout: float | None, **flags: str | None) -> None:
+    """Let workers take no more runs, and wait until each has handed over those that it had.
+
+    Without names, every worker of this host. A drained worker says that it is not ready, and stays until SIGTERM.
+    The exit code is 1 when some still had runs after the timeout.
+    """
+    with _explained():
+        settings = Settings.from_env(os.environ, **flags)
+        check_shared(settings, "agentsvc drain")
+        from agentsvc.drainage import drain as drain_all  # noqa: PLC0415 - as above
+
+        within = settings.drain_s + CLOSING_S if timeout is None else timeout
+        left = asyncio.run(drain_all(settings, workers, everywhere=everywhere, within=within, say=click.echo))
+        if left:
+            raise click.ClickException(
+                "still at work: " + ", ".join(f"{each.name} ({each.runs} runs)" for each in left)
+            )
 
 
 @main.command("check-config")
@@ -159,47 +200,11 @@ def _after_fork(server: EmbeddedRedis) -> None:
     os.register_at_fork(after_in_child=tie)
 
 
-def _hand_over(settings: Settings) -> None:
-    """Workers find the settings in one variable, which they take out; what else is secret is taken out here."""
+def _take_out_secrets() -> None:
+    """No process that is started from here shall inherit them."""
     for variable in VARIABLES.values():
         if variable.secret or variable.quiet:
             os.environ.pop(variable.name, None)
-    os.environ[RUNTIME] = settings.for_runtime()
-
-
-def _serve(settings: Settings, address: str, banner: str) -> None:
-    server = Granian(
-        _APP,
-        factory=True,
-        address=address,
-        port=settings.port,
-        interface=Interfaces.ASGI,
-        workers=settings.workers,
-        loop=Loops.uvloop,
-        backlog=_ACCEPT_QUEUE,
-        backpressure=settings.max_connections,
-        websockets=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=math.ceil(settings.drain_s) + _CLOSING_S,
-        process_name="agentsvc",
-        log_level=LogLevels.warning,
-        # Its lines go where all others go.
-        log_dictconfig={
-            "formatters": {},
-            "handlers": {},
-            "loggers": {"_granian": {"propagate": True}, "granian.access": {"propagate": True}},
-        },
-    )
-    os.register_at_fork(after_in_child=_heed_signals)
-    # The port is bound by then, the workers are about to start.
-    server.on_startup(lambda: click.echo(banner))
-    server.serve()
-
-
-def _heed_signals() -> None:
-    """Until it has handlers of its own, a worker would hand signals to those of its parent, where nobody hears them."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _banner(settings: Settings) -> str:

@@ -20,6 +20,7 @@ from agentsvc.domain.fold import Fold
 from agentsvc.domain.messages import Msg
 from tests.conftest import wait_until
 
+PROGRAM = (sys.executable, "-m", "agentsvc")
 KEY = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="  # 32 bytes, base64; good for nothing else
 
 # Headers of a request that takes a connection of its own, so that any worker may answer it.
@@ -63,9 +64,7 @@ class Service:
 
     def kill(self) -> None:
         """SIGKILL to the whole service: nothing of it says another word."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        kill(self.process)
 
     def stop(self, within: float = 15) -> int:
         """SIGTERM, and the exit code."""
@@ -80,40 +79,57 @@ def serving(
     workers: int = 1,
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
-    program: Sequence[str] = (sys.executable, "-m", "agentsvc"),
+    program: Sequence[str] = PROGRAM,
 ) -> Generator[Service]:
     """A service on this Redis, in a process group of its own, ended with the block."""
     port = port or free_port()
+    command = [*program, "serve", *("--port", str(port), "--workers", str(workers)), *arguments]
+    with running(command, redis_url, environment) as (process, log):
+        yield Service(process, port, log, redis_url, workers)
+
+
+@contextmanager
+def carrying_out(redis_url: str, *arguments: str, workers: int = 1) -> Generator[subprocess.Popen[bytes]]:
+    """An ``agentsvc worker`` on this Redis, ended with the block."""
+    with running([*PROGRAM, "worker", "--workers", str(workers), *arguments], redis_url) as (process, _):
+        yield process
+
+
+@contextmanager
+def running(
+    command: Sequence[str], redis_url: str, environment: Mapping[str, str] | None = None
+) -> Generator[tuple[subprocess.Popen[bytes], Path]]:
+    """A command on this Redis, in a process group of its own, and the file with what it says; ended with the block."""
     with tempfile.TemporaryDirectory(prefix="agentsvc-", ignore_cleanup_errors=True) as directory:
         log = Path(directory) / "log"
-        command = [
-            *program,
-            "serve",
-            *("--port", str(port), "--workers", str(workers)),
-            *("--data-dir", directory, "--redis-url", redis_url),
-            *arguments,
-        ]
         variables = {
             **os.environ,
             "AGENTSVC_SECRET_KEYS": KEY,
             "AGENTSVC_ALLOW_PRIVATE": "model=127.0.0.1",
             **(environment or {}),
         }
+        complete = [*command, "--data-dir", directory, "--redis-url", redis_url]
         with (
             log.open("wb") as sink,
-            subprocess.Popen(command, stdout=sink, stderr=sink, env=variables, process_group=0) as process,
+            subprocess.Popen(complete, stdout=sink, stderr=sink, env=variables, process_group=0) as process,
         ):
-            service = Service(process, port, log, redis_url, workers)
             try:
-                yield service
+                yield process, log
             finally:
                 if process.poll() is None:
                     process.terminate()
                     try:
                         process.wait(15)
                     except subprocess.TimeoutExpired:
-                        service.kill()
+                        kill(process)
                         raise
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to its whole group: nothing of it says another word."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 class User:

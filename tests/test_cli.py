@@ -73,6 +73,21 @@ def test_serve_refuses_a_redis_of_ones_own_without_keys(agentsvc):
     assert "AGENTSVC_SECRET_KEYS is needed" in result.output
 
 
+@pytest.mark.parametrize("command", [("worker",), ("drain",), ("serve", "--no-worker")])
+def test_what_shares_a_redis_with_other_commands_needs_one_that_can_be_shared(agentsvc, command):
+    result = agentsvc(*command)
+
+    assert result.exit_code == 1
+    assert "needs a Redis of your own (AGENTSVC_REDIS_URL" in result.output
+
+
+def test_a_worker_refuses_to_work_without_keys(agentsvc):
+    result = agentsvc("worker", "--redis-url", "redis://redis.invalid")
+
+    assert result.exit_code == 1
+    assert "AGENTSVC_SECRET_KEYS is needed" in result.output
+
+
 def test_serve_refuses_a_port_that_is_taken(agentsvc, tmp_path):
     with socket.socket() as taken:
         # As another agentsvc has it, with which the kernel would share it.

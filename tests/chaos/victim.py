@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agentsvc import cli, telemetry
+from agentsvc import cli, server, telemetry
 from agentsvc.agent.tool import ToolBase
 from agentsvc.app import create_app
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
@@ -104,5 +104,5 @@ def app() -> Any:
 
 
 if __name__ == "__main__":
-    cli._APP = "tests.chaos.victim:app"
+    server.APP = "tests.chaos.victim:app"
     cli.main()

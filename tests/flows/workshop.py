@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agentsvc import cli, telemetry
+from agentsvc import cli, server, telemetry
 from agentsvc.agent.tool import ToolBase
 from agentsvc.app import create_app
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
@@ -31,5 +31,5 @@ def app() -> Any:
 
 
 if __name__ == "__main__":
-    cli._APP = "tests.flows.workshop:app"
+    server.APP = "tests.flows.workshop:app"
     cli.main()
