@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     workspace_network: bool = False
     max_body: int = 10 * 1024 * 1024
     max_runs: int = 1000
+    max_runs_per_user: int = 0
+    max_queued: int = 10_000
     max_connections: int = 20_000
     queue_shards: int = 1
     log_keep: int = 10_000

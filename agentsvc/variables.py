@@ -190,6 +190,19 @@ def _limits(variable: Callable[[str, Callable[[str], Any], str, str], None]) -> 
     count, seconds = "a whole number from 1", "a number of seconds above 0"
     variable("max_body", _number(int, 1024), "a whole number of bytes from 1024", "The largest request, in bytes.")
     variable("max_runs", _number(int, 1), count, "How many runs one worker carries out at the same time.")
+    variable(
+        "max_runs_per_user",
+        _number(int, 0),
+        "a whole number from 0",
+        "How many runs of one user all workers together carry out at the same time, in each part of the run queue; 0: "
+        "any number.",
+    )
+    variable(
+        "max_queued",
+        _number(int, 1),
+        count,
+        "How many requests may wait in each part of the run queue before new messages are refused for a while.",
+    )
     variable("max_connections", _number(int, 1), count, "How many connections one worker holds.")
     variable("queue_shards", _number(int, 1, 1024), "a whole number from 1 to 1024", "Parts of the run queue.")
     variable(

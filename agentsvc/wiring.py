@@ -155,6 +155,8 @@ def _bus(settings: Settings) -> MessageBus:
         run_keep_s=settings.run_keep_s,
         heartbeat_s=settings.heartbeat_s,
         shards=settings.queue_shards,
+        max_queued=settings.max_queued,
+        max_runs_per_user=settings.max_runs_per_user,
     )
 
 

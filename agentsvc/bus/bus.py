@@ -52,7 +52,7 @@ class RedisMessageBus(MessageBus):
 
     ``lease_s`` is how long a worker that falls silent keeps its sessions, ``log_keep`` how many events a session keeps
     (its newest reply counts in, but is never cut), ``heartbeat_s`` how often an idle stream hears a comment,
-    ``run_keep_s`` how long a run is kept that has ended.
+    ``run_keep_s`` how long a run is kept that has ended. ``max_queued`` and ``max_runs_per_user`` are ``Queue``'s.
     """
 
     def __init__(
@@ -64,6 +64,8 @@ class RedisMessageBus(MessageBus):
         heartbeat_s: float = 15.0,
         shards: int = 1,
         run_keep_s: float = 7 * 86_400.0,
+        max_queued: int = 10_000,
+        max_runs_per_user: int = 0,
     ) -> None:
         self.url = url
         self._redis = Redis(url)
@@ -71,7 +73,7 @@ class RedisMessageBus(MessageBus):
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}"
         self.heads = Heads(self._redis)
         self.inbox = Inbox(self._redis, shards, run_keep_s=run_keep_s)
-        self.queue = Queue(self._redis, shards)
+        self.queue = Queue(self._redis, shards, max_queued=max_queued, max_runs_per_user=max_runs_per_user)
         self.leases = Leases(self._redis, lease_s, log_keep, run_keep_s=run_keep_s)
         self.log = Log(self._bulk)
         self.transcripts = Transcripts(self._bulk)

@@ -12,6 +12,10 @@
 | ``{s:<sid>}:runs`` | names of its runs by the time they were asked for (sorted set, ms) | as these |
 | ``{s:<sid>}:run:<name>`` | one run (hash) | an ended one as long as is set; dies with the session |
 | ``{q:<n>}:runs`` | run requests (stream + consumer group) | an entry goes when its run has ended |
+| ``{q:<n>}:ready:<owner>`` | entries of an owner that nobody has claimed (list of ids) | empty when all are claimed |
+| ``{q:<n>}:active:<owner>`` | all his entries (set of ids) | empty when all his runs have ended |
+| ``{q:<n>}:held:<owner>`` | his run requests that wait outside the stream (list) | empty when all have come in |
+| ``{q:<n>}:held`` | how many wait outside (number) | gone at 0 |
 | ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | the janitor clears |
 | ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
 | ``{q:<n>}:expiring`` | until when approvals wait (sorted set, ms) | an entry goes when it is answered or due |
@@ -73,6 +77,12 @@ def shard_of(session_id: str, shards: int) -> int:
 
 def runs(shard: int) -> str:
     return f"{{q:{shard}}}:runs"
+
+
+def window(shard: int, owner: str) -> tuple[str, ...]:
+    """What ``window.lua`` works on: a queue, and what one owner has in it."""
+    tag, name = f"{{q:{shard}}}", quote(owner, safe="", errors="surrogatepass")
+    return (runs(shard), f"{tag}:held", f"{tag}:ready:{name}", f"{tag}:active:{name}", f"{tag}:held:{name}")
 
 
 def accepting(shard: int) -> str:

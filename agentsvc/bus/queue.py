@@ -1,6 +1,7 @@
 """The run queue: tickets that ask some worker to look at the inbox of a session."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,15 +10,22 @@ from msgspec import Struct
 
 from agentsvc.bus import keys
 from agentsvc.bus.notes import Notes
-from agentsvc.domain.runs import RunRequest, decode_note, decode_request, encode_request
-from agentsvc.kv.client import Command, Redis
+from agentsvc.domain.errors import Overloaded
+from agentsvc.domain.ids import OwnerId, SessionId
+from agentsvc.domain.runs import RunRequest, decode_note, decode_request, encode_request, owner_of
+from agentsvc.kv.client import Arg, Command, Redis
 from agentsvc.kv.errors import Refused
 from agentsvc.kv.scripts import Script
 
-_PUSH = Script("agentsvc.bus", "push")
-_DONE = Script("agentsvc.bus", "done")
+_PUSH = Script("agentsvc.bus", "push", "window")
+_REFILL = Script("agentsvc.bus", "refill", "window")
+_DONE = Script("agentsvc.bus", "done", "window")
+_WAITING = Script("agentsvc.bus", "waiting", "window")
 _FORGET = Script("agentsvc.bus", "forget")
 
+WINDOW = 8  # unclaimed requests of one owner that may stand in front of those of others
+
+_RETRY_S = 5  # when a queue that was full is worth another try
 _AT_ONCE = 64  # stale claims a round trip
 _START = b"0-0"
 _LATE = 5.0  # seconds that the answer to a claim may be overdue
@@ -35,11 +43,20 @@ class Ticket(Struct, frozen=True):
 
 
 class Queue:
-    """Run requests in ``shards`` streams, each read through one consumer group."""
+    """Run requests in ``shards`` streams, each read through one consumer group.
 
-    def __init__(self, redis: Redis, shards: int) -> None:
+    Of each owner ``WINDOW`` unclaimed requests stand in a stream; the others wait outside, so that claims go round the
+    owners. ``max_queued`` is how many requests of a shard may wait before no more are to be accepted,
+    ``max_runs_per_user`` how many of one owner and shard may be in play (0: any number).
+    """
+
+    def __init__(self, redis: Redis, shards: int, *, max_queued: int = 10_000, max_runs_per_user: int = 0) -> None:
         self._redis = redis
         self.shards = shards
+        self._max_queued = max_queued
+        self._limits: tuple[Arg, ...] = (keys.GROUP, WINDOW, max_runs_per_user)
+        self._waiting = [0] * shards
+        self._claimed: set[tuple[int, OwnerId]] = set()
         self._unannounced = [Notes(redis, keys.accepting(shard)) for shard in range(shards)]
 
     async def open(self) -> None:
@@ -48,11 +65,29 @@ class Queue:
             with suppress(Refused):  # BUSYGROUP: it is there
                 await self._redis.run("XGROUP", "CREATE", keys.runs(shard), keys.GROUP, "0", "MKSTREAM")
 
+    async def check_room(self, session_id: SessionId) -> None:
+        """Raise Overloaded when too many requests wait to accept one more.
+
+        Only a queue that was full when this process last heard of it is asked: the limit may be passed by a few.
+        """
+        shard = keys.shard_of(session_id, self.shards)
+        if self._waiting[shard] >= self._max_queued:
+            self._waiting[shard] = await self.waiting(shard)
+        if self._waiting[shard] >= self._max_queued:
+            raise Overloaded(f"{self._waiting[shard]} requests wait already; try again later", retry_after=_RETRY_S)
+
+    async def waiting(self, shard: int) -> int:
+        """How many requests wait to be claimed."""
+        waiting: int = await self._redis.call(_WAITING, keys.window(shard, ""), self._limits)
+        return waiting
+
     async def push(self, request: RunRequest) -> None:
         """Ask for a run, and forget the note that it was to be asked for."""
         shard = keys.shard_of(request.session_id, self.shards)
-        await self._redis.call(
-            _PUSH, (keys.runs(shard), keys.accepting(shard)), (encode_request(request), request.note)
+        self._waiting[shard] = await self._redis.call(
+            _PUSH,
+            (*keys.window(shard, request.owner), keys.accepting(shard)),
+            (*self._limits, encode_request(request), request.note),
         )
 
     async def claim(self, shard: int, worker: str, limit: int, wait_ms: int) -> list[Ticket]:
@@ -81,6 +116,16 @@ class Queue:
                 break
         return tickets
 
+    async def admit(self, tickets: Sequence[Ticket] = ()) -> None:
+        """Let in what waits behind these, which have been claimed; and behind those for which this failed before."""
+        owners = self._claimed | {(ticket.shard, ticket.request.owner) for ticket in tickets}
+        self._claimed = set()
+        try:
+            await self._redis.each(*(self._redis.evalsha(_REFILL, keys.window(*each), self._limits) for each in owners))
+        except BaseException:
+            self._claimed |= owners
+            raise
+
     async def touch(self, worker: str, tickets: list[Ticket]) -> None:
         """Say that these are still being worked on."""
         commands: list[Command] = []
@@ -92,11 +137,8 @@ class Queue:
 
     async def done(self, ticket: Ticket, instead: RunRequest | None = None) -> None:
         """The run has ended; ``instead`` takes the place of the request when it has not ended for good."""
-        await self._redis.call(
-            _DONE,
-            (keys.runs(ticket.shard),),
-            (keys.GROUP, ticket.entry, encode_request(instead) if instead else b""),
-        )
+        raw = encode_request(instead) if instead else b""
+        await self._end(ticket.shard, ticket.entry, ticket.request.owner, raw)
 
     async def unannounced(self, seconds: float) -> list[RunRequest]:
         """Sessions that were noted for longer than that and may hold a message nobody was told of."""
@@ -122,5 +164,8 @@ class Queue:
                 tickets.append(Ticket(shard, entry, decode_request(fields[1]), reclaimed))
             except msgspec.MsgspecError:
                 log.exception("unreadable run request %s dropped", entry.decode())
-                await self._redis.call(_DONE, (keys.runs(shard),), (keys.GROUP, entry, b""))
+                await self._end(shard, entry, owner_of(fields[1]))
         return tickets
+
+    async def _end(self, shard: int, entry: bytes, owner: OwnerId, instead: bytes = b"") -> None:
+        await self._redis.call(_DONE, keys.window(shard, owner), (*self._limits, entry, instead))

@@ -4,7 +4,7 @@ import re
 from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
-Type = Literal["hash", "list", "stream", "string", "zset"]
+Type = Literal["hash", "list", "set", "stream", "string", "zset"]
 
 Life = Literal["owner", "session", "shared", "expires"]
 """What ends a key: its owner deletes it, its session goes, what is in it is done, or its time is up."""
@@ -53,6 +53,10 @@ SHAPES = (
     Shape("{s:<sid>}:runs", "zset", "session"),
     Shape("{s:<sid>}:run:<name>", "hash", "session"),
     Shape("{q:<n>}:runs", "stream", "shared"),
+    Shape("{q:<n>}:ready:<owner>", "list", "shared"),
+    Shape("{q:<n>}:active:<owner>", "set", "shared"),
+    Shape("{q:<n>}:held:<owner>", "list", "shared"),
+    Shape("{q:<n>}:held", "string", "shared"),
     Shape("{q:<n>}:accepting", "zset", "shared"),
     Shape("{q:<n>}:removing", "zset", "shared"),
     Shape("{q:<n>}:expiring", "zset", "shared"),

@@ -94,3 +94,18 @@ _input_decoder: msgspec.json.Decoder[Input] = msgspec.json.Decoder(Input)
 decode_input = _input_decoder.decode
 encode_request = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(RunRequest).decode
+
+
+class _Owned(Struct):
+    owner: OwnerId = OwnerId("")
+
+
+_decode_owned = msgspec.json.Decoder(_Owned).decode
+
+
+def owner_of(raw: bytes) -> OwnerId:
+    """The owner of a run request of which nothing else may be readable; empty when not even that is."""
+    try:
+        return _decode_owned(raw).owner
+    except msgspec.MsgspecError:
+        return OwnerId("")

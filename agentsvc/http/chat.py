@@ -20,7 +20,7 @@ class ChatController(Controller):
         operation_id="send_chat",
         summary="Send messages or answers",
         status_code=200,
-        responses=of_owner(404, 409, body=True),
+        responses=of_owner(404, 409, 429, body=True),
     )
     async def send(
         self,

@@ -19,6 +19,7 @@ _WORDS = {
     409: "The state of the resource does not allow it.",
     413: "The body is too large.",
     422: "The request can be read but not accepted; `errors` has the path of each field that is wrong.",
+    429: "Too much waits already, and nothing was kept. Try again after the time that `Retry-After` says.",
     500: "The service failed.",
     503: "A part that this needs is not there now. Try again after the time that `Retry-After` says.",
 }

@@ -10,13 +10,13 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import UNSET, Struct, UnsetType
 
-from agentsvc.domain.errors import AgentServiceError, Problem, Unavailable, VersionConflict
+from agentsvc.domain.errors import AgentServiceError, Overloaded, Problem, Unavailable, VersionConflict
 
 MEDIA_TYPE = "application/problem+json"
 
 log = logging.getLogger(__name__)
 
-_RETRY = {"retry-after": "1"}
+_RETRY_S = 1  # when a part that is not there may be there again
 _LONGEST = 500  # characters of what may repeat a part of the request
 _MISSING = re.compile(r"Missing required (\w+) parameter '(.+?)' for path")
 
@@ -89,8 +89,18 @@ def _of_service(error: AgentServiceError) -> Response[ProblemDetails]:
         error.detail,
         errors=list(error.problems),
         version=error.version if isinstance(error, VersionConflict) else None,
-        headers=_RETRY if isinstance(error, Unavailable) else None,
+        headers=_headers(error),
     )
+
+
+def _headers(error: AgentServiceError) -> dict[str, str] | None:
+    match error:
+        case Overloaded(retry_after=seconds):
+            return {"retry-after": str(seconds)}
+        case Unavailable():
+            return {"retry-after": str(_RETRY_S)}
+        case _:
+            return None
 
 
 def _of_validation(error: ValidationException) -> Response[ProblemDetails]:

@@ -5,11 +5,15 @@ from importlib.resources import files
 
 
 class Script:
-    """One script. Each must be safe to run twice with the same arguments, since a lost answer is asked for again."""
+    """One script. Each must be safe to run twice with the same arguments, since a lost answer is asked for again.
 
-    def __init__(self, package: str, name: str) -> None:
+    ``functions`` is the file of the functions that it shares with others; its text comes first.
+    """
+
+    def __init__(self, package: str, name: str, functions: str | None = None) -> None:
         self.name = name
-        self.text = files(package).joinpath("lua", f"{name}.lua").read_bytes()
+        parts = [name] if functions is None else [functions, name]
+        self.text = b"".join(files(package).joinpath("lua", f"{part}.lua").read_bytes() for part in parts)
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:

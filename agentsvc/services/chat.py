@@ -31,11 +31,13 @@ class Chat:
 
         New ids go to messages without one, and to the run. Input without any message is the same when its run is.
         Raises NotFound for a session that is not the owner's or not of this agent, Conflict for a message id in use.
+        Messages are refused with Overloaded while too much waits; answers are not, since what waits for them is begun.
         An answer has to fit what was asked, see ``check``; one that comes too late is kept and changes nothing.
         """
         if isinstance(data.input, UserConfirmResult | ExternalExecutionResult):
             request = _request(owner, data.session_id, data.agent_id, "confirm", new_id)
             return await self.answer(request, data.input, by=owner)
+        await self.bus.queue.check_room(data.session_id)
         messages = _named(data.input, new_id)
         request = _request(owner, data.session_id, data.agent_id, "chat", new_id)
         return await self._keep(request, Messages(messages), messages)

@@ -61,17 +61,21 @@ class Dispatcher:
                 self._room.clear()
                 await _either(self._draining, self._room)
                 continue
-            for ticket in await self._bus.queue.claim(shard, self._bus.worker, min(free, _AT_ONCE), _WAIT_MS):
-                await self._admit(ticket, stop)
+            tickets = await self._bus.queue.claim(shard, self._bus.worker, min(free, _AT_ONCE), _WAIT_MS)
+            for ticket in tickets:
+                await self._begin(ticket, stop)
+            await self._bus.queue.admit(tickets)
 
     async def reclaim(self, stop: asyncio.Event) -> None:
         """The loop that takes over what silent workers had claimed."""
         while not self._leaves(stop):
             for shard in range(self._bus.queue.shards):
                 idle_ms, free = int(self._lease_s * 1000), self._limit - len(self._tickets)
-                for ticket in await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms, free):
+                tickets = await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms, free)
+                for ticket in tickets:
                     if not self._holds(ticket):
-                        await self._admit(ticket, stop)
+                        await self._begin(ticket, stop)
+                await self._bus.queue.admit(tickets)
             await pause(self._draining, self._lease_s / 5)
 
     async def renew(self, stop: asyncio.Event) -> None:
@@ -125,7 +129,7 @@ class Dispatcher:
         """A claim that was not renewed in time looks abandoned, also to the worker that is still at it."""
         return any((each.shard, each.entry) == (ticket.shard, ticket.entry) for each in self._tickets)
 
-    async def _admit(self, ticket: Ticket, stop: asyncio.Event) -> None:
+    async def _begin(self, ticket: Ticket, stop: asyncio.Event) -> None:
         """Begin, or leave it to another worker when this one takes no more."""
         if self._leaves(stop):
             await self._bus.queue.done(ticket, instead=ticket.request)
@@ -194,6 +198,7 @@ class Dispatcher:
         *_, asked = await asyncio.gather(  # one round trip
             self._check(quiet),
             self._bus.queue.touch(self._bus.worker, list(self._tickets)),
+            self._bus.queue.admit(),  # what a claim failed to let in
             self._bus.workers.beat(self._bus.worker, runs=len(self._tickets), draining=self._draining.is_set()),
         )
         if asked:

@@ -30,7 +30,7 @@ async def test_what_a_silent_worker_had_claimed_is_found_behind_the_claims_of_ma
     bus: RedisMessageBus, until: Until
 ) -> None:
     for number in range(1_000):
-        await bus.queue.push(request(session=f"s{number}"))
+        await bus.queue.push(request(owner=f"user{number}", session=f"s{number}"))
     lively = await bus.queue.claim(0, "w1", 900, 50)
     silent = await bus.queue.claim(0, "w2", 100, 50)
 

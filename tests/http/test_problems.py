@@ -6,7 +6,7 @@ from litestar import Litestar, get
 from msgspec.structs import replace
 
 from agentsvc.app import create_app
-from agentsvc.domain.errors import LeaseLost, ModelError
+from agentsvc.domain.errors import LeaseLost, ModelError, Overloaded
 from agentsvc.kv.errors import Unreachable
 from agentsvc.plugin import AgentServicePlugin
 from tests.http.conftest import client_of
@@ -100,6 +100,22 @@ async def test_a_fault_of_ours_is_not_told(settings, error: Exception, status: i
     assert "secret" not in answer.text
     assert "a secret of ours" in caplog.text
     assert ("retry-after" in answer.headers) is (status == 503)
+
+
+async def test_what_is_too_much_is_said_with_the_time_after_which_to_try_again(settings):
+    @get("/busy")
+    async def busy() -> None:
+        raise Overloaded("300 wait", retry_after=7)
+
+    app = create_app(settings=settings)
+    app.register(busy)
+
+    async with app.lifespan(), client_of(app) as client:
+        answer = await client.get("/busy")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["code"], answer.json()["detail"]) == ("overloaded", "300 wait")
 
 
 async def test_an_app_that_was_not_started_says_so(settings):

@@ -1,4 +1,8 @@
--- KEYS: runs, accepting   ARGV: run request, note of the session   -> entry id
-local entry = redis.call('XADD', KEYS[1], '*', 'r', ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[2])
-return entry
+-- Ask for a run, after what the owner has asked for before.
+-- KEYS: those of the window, accepting   ARGV: those of the window, run request, note of the session
+-- -> requests that wait
+redis.call('RPUSH', KEYS[5], ARGV[4])
+redis.call('INCR', KEYS[2])
+refill()
+redis.call('ZREM', KEYS[6], ARGV[5])
+return waiting()

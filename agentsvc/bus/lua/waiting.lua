@@ -1,0 +1,2 @@
+-- KEYS and ARGV: those of the window, of no owner   -> requests that wait
+return waiting()
