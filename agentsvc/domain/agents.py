@@ -74,6 +74,17 @@ class InjectionConfig(Struct, frozen=True, kw_only=True):
             raise ValueError("template must contain {runtime_state}")
 
 
+class RunConfig(Struct, frozen=True, kw_only=True):
+    """``time_limit`` is how long a run may take, in seconds; without one it takes as long as it takes.
+
+    The time counts from the start of the run, over all workers that carry it out. It does not count while a reply waits
+    for somebody: its run has ended then, and the answer begins another one. A reply that is not done in time ends with
+    an error of the type ``time_limit``, and its run with the status ``exceeded``.
+    """
+
+    time_limit: Annotated[float, Meta(gt=0)] | None = None
+
+
 class InviteConfig(Struct, frozen=True, kw_only=True):
     """Whether a team leader may borrow this agent; the description tells the leader what for."""
 
@@ -93,6 +104,7 @@ class AgentData(Struct, frozen=True, kw_only=True):
     react_config: ReActConfig = ReActConfig()
     injection_config: InjectionConfig = field(default_factory=InjectionConfig)
     approval_config: ApprovalConfig = ApprovalConfig()
+    run_config: RunConfig = RunConfig()
     invite_config: InviteConfig = InviteConfig()
 
 
@@ -108,6 +120,7 @@ class CreateAgent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     react_config: ReActConfig = ReActConfig()
     injection_config: InjectionConfig = field(default_factory=InjectionConfig)
     approval_config: ApprovalConfig = ApprovalConfig()
+    run_config: RunConfig = RunConfig()
     invite_config: InviteConfig = InviteConfig()
 
 
@@ -120,6 +133,7 @@ class UpdateAgent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     react_config: ReActConfig | None | UnsetType = UNSET
     injection_config: InjectionConfig | None | UnsetType = UNSET
     approval_config: ApprovalConfig | None | UnsetType = UNSET
+    run_config: RunConfig | None | UnsetType = UNSET
     invite_config: InviteConfig | None | UnsetType = UNSET
 
 
