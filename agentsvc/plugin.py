@@ -32,6 +32,7 @@ from agentsvc.http.identity import HEADER, Auth, Identity, user_id
 from agentsvc.http.models import ModelController
 from agentsvc.http.parameters import expected_version
 from agentsvc.http.request_ids import RequestIds, Signature
+from agentsvc.http.runs import RunController
 from agentsvc.http.sessions import SessionController
 from agentsvc.http.stream import StreamController
 from agentsvc.models.credentials import CredentialBase
@@ -51,6 +52,7 @@ _OWNED: Sequence[type[Controller]] = (
     ApprovalController,
     ChatController,
     CredentialController,
+    RunController,
     SessionController,
     StreamController,
 )
@@ -63,6 +65,7 @@ _SERVICES = (
     "messages",
     "models",
     "once",
+    "runs",
     "sessions",
     "streams",
 )

@@ -29,6 +29,7 @@ from agentsvc.services.messages import Messages
 from agentsvc.services.models import Models
 from agentsvc.services.once import Once
 from agentsvc.services.removal import Removal
+from agentsvc.services.runs import Runs
 from agentsvc.services.sessions import Sessions
 from agentsvc.services.streams import Streams
 from agentsvc.settings import Settings, check_keys
@@ -75,6 +76,7 @@ class Parts:
     messages: Messages
     models: Models
     once: Once
+    runs: Runs
     sessions: Sessions
     streams: Streams
     supervisor: Supervisor
@@ -118,6 +120,7 @@ async def open_parts(settings: Settings, given: Given, *, version: str) -> Async
             messages=Messages(sessions, bus),
             models=Models(catalog),
             once=Once(storage),
+            runs=Runs(storage, bus),
             sessions=sessions,
             streams=Streams(bus, sessions),
             supervisor=supervisor,

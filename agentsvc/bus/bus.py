@@ -14,6 +14,7 @@ from agentsvc.bus.leases import Leases
 from agentsvc.bus.log import Log
 from agentsvc.bus.notes import Notes
 from agentsvc.bus.queue import Queue
+from agentsvc.bus.runs import Runs
 from agentsvc.bus.states import States
 from agentsvc.bus.transcripts import Transcripts
 from agentsvc.bus.workers import Workers
@@ -25,8 +26,8 @@ class MessageBus:
     """What a bus is made of: each part is one way in which a payload ends.
 
     ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases``
-    until silent, ``hub`` at once, ``heads``, ``states`` and ``transcripts`` with their session, ``removals`` when
-    carried out, ``expiring`` when answered, ``workers`` when they fall silent.
+    until silent, ``hub`` at once, ``runs`` some time after their end, ``heads``, ``states`` and ``transcripts`` with
+    their session, ``removals`` when carried out, ``expiring`` when answered, ``workers`` when they fall silent.
     """
 
     worker: str
@@ -36,6 +37,7 @@ class MessageBus:
     queue: Queue
     leases: Leases
     log: Log
+    runs: Runs
     states: States
     transcripts: Transcripts
     hub: Hub
@@ -76,6 +78,7 @@ class RedisMessageBus(MessageBus):
         self.queue = Queue(self._redis, shards, max_queued=max_queued, max_runs_per_user=max_runs_per_user)
         self.leases = Leases(self._redis, lease_s, log_keep, run_keep_s=run_keep_s)
         self.log = Log(self._bulk)
+        self.runs = Runs(self._redis)
         self.transcripts = Transcripts(self._bulk)
         self.states = States(self._redis)
         self.expiring = Expiring(self._redis, shards)

@@ -8,13 +8,13 @@ from urllib.parse import unquote
 
 import msgspec
 
+from agentsvc.domain.cursors import cursor_after, place_of
 from agentsvc.domain.errors import AgentServiceError, Conflict, Invalid, NotFound, Problem, VersionConflict
 from agentsvc.domain.ids import OwnerId
 from agentsvc.domain.records import Page, Record
 from agentsvc.domain.times import now
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
-from agentsvc.storage.cursors import cursor_after, score_of
 from agentsvc.storage.keys import RECEIPT_MS, KindKeys, encoded, receipt
 
 SWAP = Script("agentsvc.storage", "swap")
@@ -87,7 +87,7 @@ class Collection(Generic[T]):
         """A page of one index."""
         if not 1 <= limit <= _LONGEST_PAGE:
             raise Invalid("limit is out of range", (Problem("limit", f"expected 1 to {_LONGEST_PAGE}"),))
-        below = "+inf" if cursor is None else f"({score_of(index, cursor)}"
+        below = "+inf" if cursor is None else f"({place_of(index, cursor)[0]}"
         total, found, stored = await self._redis.call(_PAGE, (index,), (below, limit, self.keys.record))
         ids, scores = found[::2], found[1::2]
         records = [self.read_or_none(name.decode(), raw) for name, raw in zip(ids[:limit], stored, strict=True)]

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from agentsvc.domain.cursors import cursor_after
 from agentsvc.domain.errors import Invalid
 from agentsvc.domain.ids import OwnerId, new_id
 from agentsvc.kv.client import Redis
 from agentsvc.storage.collection import Collection
-from agentsvc.storage.cursors import cursor_after
 from agentsvc.storage.store import Records
 from tests.redis_kinds.chosen import only_standalone
 from tests.redis_kinds.clients import connected
