@@ -11,6 +11,7 @@ from tests.contents import Contents, contents, passing
 from tests.fakes.openai_scripts import Hold, Text, count
 from tests.fakes.openai_server import OpenAIServer
 from tests.flows.operations import Operation, operations
+from tests.recorded_runs import record
 from tests.service import ANEW, Conversation, Reader, Service, User
 
 # Without a place for a foreign id, these can only answer with what is one's own.
@@ -32,6 +33,7 @@ async def ids_of(user: User, provider: OpenAIServer, redis_url: str) -> dict[str
         "session_id": talk.session_id,
         "credential_id": credential,
         "approval_id": approval_id,
+        "run_id": record(redis_url, parked.session_id, life=600),
     }
 
 

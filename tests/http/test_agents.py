@@ -29,6 +29,16 @@ async def test_a_change_of_one_field_keeps_the_others(client: httpx.AsyncClient,
     assert changed.json()["version"] == 3
 
 
+async def test_how_long_a_run_may_take_is_said_with_the_agent(client: httpx.AsyncClient, agent: str):
+    changed = await client.patch(f"/agent/{agent}", json={"run_config": {"time_limit": 90}})
+    wrong = [await client.patch(f"/agent/{agent}", json={"run_config": {"time_limit": it}}) for it in (0, -1, "1")]
+    lifted = await client.patch(f"/agent/{agent}", json={"run_config": {"time_limit": None}})
+
+    assert changed.json()["data"]["run_config"] == {"time_limit": 90}
+    assert [answer.json()["errors"][0]["path"] for answer in wrong] == ["run_config.time_limit"] * 3
+    assert lifted.json()["data"]["run_config"] == {"time_limit": None}
+
+
 @pytest.mark.parametrize("sent", [{"headers": {"if-match": '"1"'}}, {"params": {"version": 1}}])
 async def test_two_editors_do_not_overwrite_each_other(client: httpx.AsyncClient, agent: str, sent):
     first = await client.patch(f"/agent/{agent}", json={"name": "Bea"}, **sent)

@@ -1,8 +1,9 @@
 """Agents belong to one user and change without losing what others changed."""
 
+import msgspec
 import pytest
 
-from agentsvc.domain.agents import CreateAgent, InviteConfig, UpdateAgent
+from agentsvc.domain.agents import AgentRecord, CreateAgent, InviteConfig, RunConfig, UpdateAgent
 from agentsvc.domain.errors import NotFound, VersionConflict
 from agentsvc.domain.ids import AgentId
 from agentsvc.services.agents import Agents
@@ -55,3 +56,19 @@ async def test_another_owner_has_no_way_to_it(agents: Agents):
 
     assert (await agents.get(ADA, agent_id)).version == 1
     assert (await agents.page(BEA, 10)).total == 0
+
+
+async def test_how_long_a_run_may_take_is_kept_until_it_is_changed(agents: Agents):
+    made = await agents.create(ADA, CreateAgent(name="Ada", run_config=RunConfig(time_limit=30)))
+    agent_id = AgentId(made.id)
+
+    same = await agents.update(ADA, agent_id, UpdateAgent(name="Bea", run_config=None))
+    unlimited = await agents.update(ADA, agent_id, UpdateAgent(run_config=RunConfig()))
+
+    assert [each.data.run_config.time_limit for each in (made, same, unlimited)] == [30, 30, None]
+
+
+async def test_an_agent_of_before_there_were_limits_has_none():
+    old = b'{"user_id":"ada","id":"a1","data":{"id":"a1","name":"Ada"}}'
+
+    assert msgspec.json.decode(old, type=AgentRecord).data.run_config == RunConfig()

@@ -1,0 +1,34 @@
+"""Runs as the scripts of a session record them."""
+
+from typing import Any
+
+import redis
+
+from agentsvc.bus import keys
+from agentsvc.domain.ids import RunId, SessionId
+from agentsvc.domain.runs import run_id_of
+
+AT = 1_794_992_800_000  # ms: 2026-11-18T09:06:40Z
+
+
+def record(
+    url: str, session_id: str, name: str = "n1", *, at: int = AT, life: int | None = None, **fields: Any
+) -> RunId:
+    """A run that was asked for at this time; ``fields`` are those of its hash, in bytes or what becomes such.
+
+    After ``life`` (seconds) Redis forgets it.
+    """
+    names = keys.of_session(session_id)
+    with redis.Redis.from_url(url) as client:
+        client.hset(names.run + name, mapping={"created": at, "cause": "chat", **fields})
+        client.zadd(names.runs, {name: at})
+        if life is not None:
+            client.expire(names.run + name, life)
+            client.expire(names.runs, life)
+    return run_id_of(SessionId(session_id), name)
+
+
+def expire(url: str, session_id: str, name: str) -> None:
+    """What Redis does when the time of an ended run is over."""
+    with redis.Redis.from_url(url) as client:
+        assert client.delete(keys.of_session(session_id).run + name)
