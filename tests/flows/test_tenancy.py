@@ -47,8 +47,9 @@ async def status_of(user: User, operation: Operation, ids: dict[str, str]) -> in
 
 
 def seen(url: str, moving: str) -> Contents:
-    """What is in Redis, but for what the victim's runs write by themselves."""
-    found = {key: value for key, value in contents(url).items() if f"{{s:{moving}}}".encode() not in key}
+    """What is in Redis, but for what workers and the victim's runs write by themselves."""
+    by_itself = (f"{{s:{moving}}}".encode(), b"{w:")
+    found = {key: value for key, value in contents(url).items() if not any(each in key for each in by_itself)}
     for value in found.values():
         if isinstance(value, dict):
             value.pop(b"deadline", None)
