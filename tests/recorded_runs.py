@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import redis
-
 from agentsvc.bus import keys
 from agentsvc.domain.ids import RunId, SessionId
 from agentsvc.domain.runs import run_id_of
+from tests.redis_kinds.clients import connected
 
 AT = 1_794_992_800_000  # ms: 2026-11-18T09:06:40Z
 
@@ -19,8 +18,9 @@ def record(
     After ``life`` (seconds) Redis forgets it.
     """
     names = keys.of_session(session_id)
-    with redis.Redis.from_url(url) as client:
-        client.hset(names.run + name, mapping={"created": at, "cause": "chat", **fields})
+    values: dict[Any, Any] = {"created": at, "cause": "chat", **fields}
+    with connected(url) as client:
+        client.hset(names.run + name, mapping=values)
         client.zadd(names.runs, {name: at})
         if life is not None:
             client.expire(names.run + name, life)
@@ -30,5 +30,5 @@ def record(
 
 def expire(url: str, session_id: str, name: str) -> None:
     """What Redis does when the time of an ended run is over."""
-    with redis.Redis.from_url(url) as client:
+    with connected(url) as client:
         assert client.delete(keys.of_session(session_id).run + name)

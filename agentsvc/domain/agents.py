@@ -75,11 +75,12 @@ class InjectionConfig(Struct, frozen=True, kw_only=True):
 
 
 class RunConfig(Struct, frozen=True, kw_only=True):
-    """``time_limit`` is how long a run may take, in seconds; without one it takes as long as it takes.
+    """``time_limit`` is how long a run may take for a reply, in seconds; without one it takes as long as it takes.
 
-    The time counts from the start of the run, over all workers that carry it out. It does not count while a reply waits
-    for somebody: its run has ended then, and the answer begins another one. A reply that is not done in time ends with
-    an error of the type ``time_limit``, and its run with the status ``exceeded``.
+    The time counts from the start of the run, or from the end of the reply before in the same run, over all workers
+    that carry it out. It does not count while a reply waits for somebody: its run has ended then, and the answer begins
+    another one. A reply that is not done in time ends with an error of the type ``time_limit``, and its run with the
+    status ``exceeded``.
     """
 
     time_limit: Annotated[float, Meta(gt=0)] | None = None

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import redis
 
 from agentsvc.bus import keys
 from agentsvc.bus.bus import RedisMessageBus
@@ -13,6 +12,7 @@ from agentsvc.domain.messages import ErrorInfo
 from agentsvc.domain.runs import RunView, run_id_of
 from tests.bus.conftest import AGENT, OWNER, SESSION
 from tests.recorded_runs import AT, expire, record
+from tests.redis_kinds.clients import connected
 
 MALLORY, OTHER = OwnerId("mallory"), SessionId("s2")
 
@@ -136,7 +136,7 @@ async def test_nobody_sees_the_runs_of_somebody_else(bus: RedisMessageBus) -> No
 
 async def test_a_run_without_its_session_is_not_there(bus: RedisMessageBus) -> None:
     run_id = record(bus.url, SESSION)
-    with redis.Redis.from_url(bus.url) as client:
+    with connected(bus.url) as client:
         client.delete(keys.of_session(SESSION).head)
 
     with pytest.raises(NotFound):

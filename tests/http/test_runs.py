@@ -4,11 +4,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import redis
 
 from agentsvc.settings import Settings
 from tests.flows.traces import traces
 from tests.recorded_runs import AT, record
+from tests.redis_kinds.clients import connected
 
 MALLORY = {"x-user-id": "mallory"}
 
@@ -80,7 +80,7 @@ async def test_what_is_somebody_elses_is_not_found_and_leaves_no_trace(
 ):
     run_id = record(url, session)
     other = (await client.post("/agent/", json={"name": "Eve"})).json()["agent_id"]
-    with redis.Redis.from_url(url) as database:
+    with connected(url) as database:
         before = traces(database)
 
         answers = [
@@ -106,7 +106,7 @@ async def test_what_is_somebody_elses_is_not_found_and_leaves_no_trace(
 )
 async def test_what_is_no_id_of_a_run_is_not_found(client: httpx.AsyncClient, url: str, session: str, run_id: str):
     record(url, session, "n1")
-    with redis.Redis.from_url(url) as database:
+    with connected(url) as database:
         before = traces(database)
 
         one = await client.get(f"/runs/{quoted(run_id.format(session))}")

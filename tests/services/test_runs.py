@@ -1,7 +1,6 @@
 """Runs are listed for the owner of their session, also when nothing has run in it."""
 
 import pytest
-import redis
 
 from agentsvc.bus import keys
 from agentsvc.domain.agents import CreateAgent
@@ -12,6 +11,7 @@ from agentsvc.services.agents import Agents
 from agentsvc.services.runs import Runs
 from agentsvc.services.sessions import Sessions
 from tests.recorded_runs import record
+from tests.redis_kinds.clients import connected
 from tests.services.conftest import ADA, BEA
 
 
@@ -43,7 +43,7 @@ async def test_a_session_whose_head_was_never_made_has_no_runs(
     runs: Runs, session: tuple[SessionId, AgentId], redis_url: str
 ):
     session_id, agent_id = session
-    with redis.Redis.from_url(redis_url) as client:
+    with connected(redis_url) as client:
         client.delete(keys.of_session(session_id).head)
 
     page = await runs.page(ADA, session_id, 10)
