@@ -1,4 +1,4 @@
-"""What hands the live events of sessions to the subscribers of this process, over one connection to Redis."""
+"""What hands the live events of sessions to the subscribers of this process, over one connection to each server."""
 
 import asyncio
 import logging
@@ -45,32 +45,32 @@ class Hub:
         self.on_stop: Callable[[SessionId], None] = lambda _: None
         self.on_drain: Callable[[], None] = lambda: None
         self.on_silence: Callable[[], None] = lambda: None
-        self._connected = asyncio.Event()
+        self._heard_once = asyncio.Event()
 
     @property
     def connected(self) -> bool:
-        return self._connected.is_set()
+        """Whether all live events are heard."""
+        return self._subscriber.connected
 
     async def open(self) -> None:
         """Begin to listen. Raises Unreachable when Redis does not confirm it in time."""
-        self._subscriber = self._redis.subscriber()
-        await self._subscriber.subscribe(self._own)
+        self._subscriber = self._redis.subscriber(self._listen)
+        await self._subscriber.subscribe(self._own, sharded=False)
         self._tasks = [
-            asyncio.create_task(self._listen(), name="hub"),
+            asyncio.create_task(self._subscriber.listen(), name="hub"),
             asyncio.create_task(self._beat(), name="heartbeats"),
         ]
         try:
-            await asyncio.wait_for(self._connected.wait(), _PATIENCE)
+            await asyncio.wait_for(self._heard_once.wait(), _PATIENCE)
         except TimeoutError:
             await self.close()
-            raise Unreachable("live events cannot be heard") from None
+            raise Unreachable(f"live events cannot be heard: {self._subscriber.trouble}") from None
 
     async def close(self) -> None:
         self.drain()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._subscriber.aclose()
 
     def drain(self) -> None:
         """End every subscription of this process, also those to come."""
@@ -114,24 +114,15 @@ class Hub:
                 del self._channels[name]
                 await self._subscriber.unsubscribe(name)
 
-    async def _listen(self) -> None:
-        while True:
+    def _listen(self, kind: bytes, name: bytes, payload: bytes) -> None:
+        if kind == b"message":
             try:
-                kind, name, payload = await self._subscriber.listen()
-            except Unreachable as error:
-                if self.connected:
-                    log.warning("live events interrupted: %s", error)
-                self._connected.clear()
-                await asyncio.sleep(0.2)
-                continue
-            if kind == b"message":
-                try:
-                    self._hear(name, payload)
-                except ValueError:
-                    log.exception("an unreadable message on %s", name.decode())
-            elif kind == b"subscribe":
-                self._connected.set()
-                self._subscribed(name)
+                self._hear(name, payload)
+            except ValueError:
+                log.exception("an unreadable message on %s", name.decode())
+        elif kind == b"subscribe":
+            self._heard_once.set()
+            self._subscribed(name)
 
     def _hear(self, name: bytes, payload: bytes) -> None:
         if name == self._own:

@@ -1,59 +1,55 @@
 """Commands to Redis: they travel in batches, and what waits on the server has a line of its own."""
 
 import asyncio
-import random
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
-import hiredis
 from redis.exceptions import (
-    BusyLoadingError,
-    MasterDownError,
+    AskError,
+    AuthenticationError,
+    AuthorizationError,
+    MovedError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
 )
 
-from agentsvc.kv.dial import LOST, dial
-from agentsvc.kv.errors import Refused, Unreachable
-from agentsvc.kv.scripts import Script
-from agentsvc.kv.subscriber import Subscriber
+from agentsvc.kv.address import parse_address
+from agentsvc.kv.cluster import Cluster
+from agentsvc.kv.commands import Arg, Command
+from agentsvc.kv.dial import LOST
+from agentsvc.kv.errors import Denied, Refused, Unreachable
+from agentsvc.kv.node import Node
+from agentsvc.kv.patience import Patience
+from agentsvc.kv.replies import elsewhere, passing
+from agentsvc.kv.scripts import SCRIPTS, Script
+from agentsvc.kv.sentinel import Sentinel
+from agentsvc.kv.subscriber import Heard, Subscriber
+from agentsvc.kv.topology import Standalone
 
-Arg = bytes | str | int | float
-Command = Sequence[Arg]
+__all__ = ["Arg", "Command", "Redis"]
 
-_PASSING = (BusyLoadingError, MasterDownError, ReadOnlyError, OutOfMemoryError)
-_PASSING_CODES = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN")
-_BATCH = 256  # commands a round trip
-_ANSWER_S = 5.0  # seconds until a batch is given up for lost
-
-
-def evalsha(script: Script, keys: Sequence[Arg], args: Sequence[Arg]) -> Command:
-    """The command that runs a script."""
-    return ("EVALSHA", script.sha, len(keys), *keys, *args)
+_TOPOLOGIES = {"standalone": Standalone, "sentinel": Sentinel, "cluster": Cluster}
+_PATIENCE = 4.0  # seconds
+# A fail-over takes 3 to 4 s where it is tuned to be quick. Less than a lease: who waits so long still holds its own.
+_PATIENCE_WITH_REPLICAS = 8.0
 
 
 class Redis:
-    """A Redis, Valkey or compatible server.
+    """A Redis, Valkey or compatible server, one that Sentinel watches, or a Cluster.
 
     While one batch is under way the next one gathers, so that many callers share a round trip and a single one does
     not wait. A command whose answer was lost is sent again until ``patience`` (seconds) has passed, then
     ``Unreachable`` is raised: every command must therefore be safe to repeat. Replies are raw: bytes, integers, lists
-    and None.
+    and None. Raises AddressError for a URL that leads to no Redis.
     """
 
-    def __init__(self, url: str, *, patience: float = 4.0) -> None:
+    def __init__(self, url: str, *, patience: float | None = None) -> None:
         self.url = url
-        self._patience = patience
-        self._queue: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
-        self._sender: asyncio.Task[None] | None = None
-        self._scripts: dict[str, Script] = {}
-        self._commands = dial(url)
-        self._waiting = dial(url)
+        address = parse_address(url)
+        self._topology = _TOPOLOGIES[address.kind](address)
+        self._patience = patience or (_PATIENCE_WITH_REPLICAS if self._topology.fails_over else _PATIENCE)
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,11 +57,7 @@ class Redis:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._sender is not None:
-            with suppress(asyncio.CancelledError):
-                await self._sender
-        await self._commands.aclose()
-        await self._waiting.aclose()
+        await self._topology.aclose()
 
     async def run(self, *command: Arg) -> Any:
         """The reply to one command."""
@@ -73,37 +65,58 @@ class Redis:
 
     async def call(self, script: Script, keys: Sequence[Arg], args: Sequence[Arg] = ()) -> Any:
         """The reply of one script."""
-        self._scripts[script.sha] = script
-        return (await self.all(evalsha(script, keys, args)))[0]
+        return (await self.all(self.evalsha(script, keys, args)))[0]
 
     def evalsha(self, script: Script, keys: Sequence[Arg], args: Sequence[Arg] = ()) -> Command:
         """A script as one of several commands of ``all``."""
-        self._scripts[script.sha] = script
-        return evalsha(script, keys, args)
+        return ("EVALSHA", script.sha, len(keys), *keys, *args)
 
     async def all(self, *commands: Command) -> list[Any]:
-        """The replies to several commands, which Redis carries out in this order."""
-        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._queue.append((commands, answer))
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._send_all(), name="redis")
-        return await answer
+        """The replies to several commands, which are carried out in this order.
+
+        Those of one server travel together, and the next server's go off only when these are done. The first error
+        ends it.
+        """
+        return await self._all(commands)
 
     async def each(self, *commands: Command) -> list[Any]:
-        """The replies to several commands, which are carried out in any order."""
-        return await self.all(*commands) if commands else []
+        """The replies to several commands, which are carried out in any order: one round trip a server."""
+        if not commands:
+            return []
+        await self._topology_known(commands[0])
+        groups = self._topology.groups(commands)
+        if len(groups) == 1:
+            return await self.all(*commands)
+        done = await asyncio.gather(
+            *(self.all(*(commands[place] for place in places)) for places in groups), return_exceptions=True
+        )
+        replies: list[Any] = [None] * len(commands)
+        for places, answers in zip(groups, done, strict=True):
+            if isinstance(answers, BaseException):
+                raise answers
+            for place, answer in zip(places, answers, strict=True):
+                replies[place] = answer
+        return replies
 
     async def scan(self, pattern: str, *, batch: int = 200) -> AsyncGenerator[list[bytes]]:
         """The names of all keys like a pattern, about ``batch`` at a time; none is twice in a batch.
 
-        A key that is there all the time is found. It may be found in several batches.
+        A key that is there all the time is found. It may be found in several batches: when a server was lost meanwhile,
+        all begins again.
         """
-        cursor = b"0"
         while True:
-            cursor, names = await self.run("SCAN", cursor, "MATCH", pattern, "COUNT", batch)
-            if names:
-                yield sorted(set(names))
-            if cursor == b"0":
+            await self._topology_known(("SCAN",))
+            seen = self._topology.changes
+            for node in self._topology.nodes:
+                cursor = b"0"
+                while True:
+                    command = ("SCAN", cursor, "MATCH", pattern, "COUNT", batch)
+                    cursor, names = (await self._all((command,), node))[0]
+                    if names:
+                        yield sorted(set(names))
+                    if cursor == b"0" or self._topology.changes != seen:
+                        break
+            if self._topology.changes == seen:
                 return
 
     async def wait(self, *command: Arg, within: float) -> Any:
@@ -111,113 +124,101 @@ class Redis:
 
         ``within`` is in seconds, and longer than the server may block: a connection that is silent beyond it is lost.
         """
+        seen = self._topology.changes
         try:
             async with asyncio.timeout(within):
-                return await self._waiting.execute_command(*command)
-        except LOST as error:
-            raise Unreachable(str(error)) from error
-        except ResponseError as error:
-            raise Refused(str(error)) from error
+                return await (await self._topology.route(command)).ask(command)
+        except (*LOST, ResponseError) as error:
+            if isinstance(error, ResponseError) and not passing(error):
+                raise Refused(str(error)) from error
+            await self._refresh(seen)
+            raise _unreachable(error) from error
 
-    def subscriber(self) -> Subscriber:
-        """A connection that hears what is published."""
-        return Subscriber(self.url)
+    def subscriber(self, heard: Heard) -> Subscriber:
+        """What hears what is published, and tells ``heard``."""
+        return Subscriber(self._topology, heard)
 
-    async def _send_all(self) -> None:
-        try:
-            while self._queue:
-                await self._send(self._take())
-        finally:
-            self._sender = None
-
-    def _take(self) -> list[tuple[Sequence[Command], asyncio.Future[list[Any]]]]:
-        taken, size = 0, 0
-        for commands, _ in self._queue:
-            if taken and size + len(commands) > _BATCH:
-                break
-            taken, size = taken + 1, size + len(commands)
-        batch, self._queue = self._queue[:taken], self._queue[taken:]
-        return batch
-
-    async def _send(self, batch: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]]) -> None:
-        try:
-            replies = await self._exchange([command for commands, _ in batch for command in commands])
-        except BaseException as error:
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error if isinstance(error, Exception) else Unreachable("closed"))
-            if isinstance(error, Exception):
-                return
-            raise
-        at = 0
-        for commands, answer in batch:
-            mine = replies[at : at + len(commands)]
-            at += len(commands)
-            if not answer.done():
-                _settle(answer, mine)
-
-    async def _exchange(self, commands: list[Command]) -> list[Any]:
-        loop = asyncio.get_running_loop()
-        until, pause = loop.time() + self._patience, 0.02
-        while True:
+    async def _topology_known(self, command: Command) -> None:
+        patience = None
+        while not self._topology.nodes:
             try:
-                replies = await self._pipeline(commands)
-                passing = next((reply for reply in replies if _will_pass(reply)), None)
-                if passing is None:
-                    return replies
-                error: Exception = passing
+                await self._topology.route(command)
+            except LOST as error:
+                patience = patience or Patience(self._patience)
+                await patience.spend(_lost(error))
+
+    async def _all(self, commands: Sequence[Command], only: Node | None = None) -> list[Any]:
+        """The replies to commands, of which those for ``only``, a server, go nowhere else."""
+        done: list[Any] = []
+        patience: Patience | None = None
+        cured = 0
+        while len(done) < len(commands):
+            seen = self._topology.changes
+            try:
+                error = await self._attempt(commands[len(done) :] if done else commands, only, done)
+                if error is None:
+                    continue
             except LOST as lost:
-                error = lost
-            if loop.time() + pause > until:
-                raise Unreachable(str(error)) from error
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects, guards nothing
-            pause = min(pause * 2, 0.5)
+                error = _lost(lost)
+            patience = patience or Patience(self._patience)
+            if not isinstance(error, (AskError, NoScriptError)) or (cured := cured + 1) > 2:
+                await patience.spend(error)
+            if elsewhere(error):
+                await self._refresh(seen)
+                if only is not None and only not in self._topology.nodes:
+                    raise Unreachable(str(error)) from error
+        return done
 
-    async def _pipeline(self, commands: list[Command]) -> list[Any]:
-        replies = await self._round_trip(commands)
-        forgotten = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if forgotten:
-            scripts = {str(commands[place][1]) for place in forgotten}
-            loads: list[Command] = [("SCRIPT", "LOAD", self._scripts[sha].text) for sha in scripts]
-            again = await self._round_trip([*loads, *(commands[place] for place in forgotten)])
-            for place, reply in zip(forgotten, again[len(loads) :], strict=True):
-                replies[place] = reply
-        return replies
+    async def _attempt(self, commands: Sequence[Command], only: Node | None, done: list[Any]) -> Exception | None:
+        """Send as many as one server takes, and put the replies to ``done``, up to one that will pass."""
+        node = only or await self._topology.route(commands[0])
+        run = commands if only else commands[: self._topology.together(commands)]
+        replies = await node.lane.send(run)
+        for place, reply in enumerate(replies):
+            if not isinstance(reply, RedisError):
+                done.append(reply)
+            elif not passing(reply):
+                raise Refused(str(reply))
+            else:
+                return await self._cure(reply, node, run[place:], done)
+        return None
 
-    async def _round_trip(self, commands: list[Command]) -> list[Any]:
-        packed = b"".join([_pack(tuple(command)) for command in commands])
-        pool = self._commands.connection_pool
-        async with asyncio.timeout(_ANSWER_S):
-            connection = await pool.get_connection()
-            try:
-                await connection.send_packed_command(packed)
-                return [await _reply(connection) for _ in commands]
-            except BaseException:
-                await connection.disconnect(nowait=True)  # what is still to come belongs to nobody
-                raise
-            finally:
-                await pool.release(connection)
-
-
-# Its stub forgets that a tuple of narrower types will do.
-_pack: Callable[[tuple[Arg, ...]], bytes] = cast("Any", hiredis).pack_command
-
-
-async def _reply(connection: Any) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
+    async def _cure(
+        self, error: RedisError, node: Node, commands: Sequence[Command], done: list[Any]
+    ) -> Exception | None:
+        """Do what a server asks for instead of carrying out the first of these commands."""
+        match error:
+            case NoScriptError():
+                scripts = {str(command[1]) for command in commands if command[0] == "EVALSHA"}
+                for reply in await node.lane.send([("SCRIPT", "LOAD", SCRIPTS[sha].text) for sha in scripts]):
+                    if isinstance(reply, RedisError):
+                        raise Refused(str(reply))
+            case MovedError():
+                self._topology.redirected(error, node)
+            case AskError():
+                asked = self._topology.redirected(error, node)
+                _, reply = await asked.lane.send([("ASKING",), commands[0]])
+                if not isinstance(reply, RedisError):
+                    done.append(reply)
+                    return None
+                error = reply
+            case _:
+                pass
         return error
 
+    async def _refresh(self, seen: int) -> None:
+        try:
+            await self._topology.refresh(seen)
+        except LOST as error:
+            _lost(error)
 
-def _will_pass(reply: Any) -> bool:
-    """Whether it is refused for a while, and before anything of it was carried out."""
-    return isinstance(reply, _PASSING) or (isinstance(reply, ResponseError) and str(reply).startswith(_PASSING_CODES))
+
+def _lost(error: BaseException) -> Exception:
+    """What is to be tried again. Raises Denied when that would not help."""
+    if isinstance(error, (AuthenticationError, AuthorizationError)):
+        raise Denied(f"Redis does not take this user name and password: {error}") from error
+    return error if isinstance(error, Exception) else Unreachable(str(error))
 
 
-def _settle(answer: asyncio.Future[list[Any]], replies: list[Any]) -> None:
-    for reply in replies:
-        if isinstance(reply, RedisError):
-            answer.set_exception(Refused(str(reply)))
-            return
-    answer.set_result(replies)
+def _unreachable(error: Exception) -> Unreachable:
+    return Unreachable(str(_lost(error)) or type(error).__name__)

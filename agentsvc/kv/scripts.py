@@ -15,6 +15,11 @@ class Script:
         parts = [name] if functions is None else [functions, name]
         self.text = b"".join(files(package).joinpath("lua", f"{part}.lua").read_bytes() for part in parts)
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
+        SCRIPTS[self.sha] = self
 
     def __repr__(self) -> str:
         return f"Script({self.name})"
+
+
+SCRIPTS: dict[str, Script] = {}
+"""Each one by its hash: a server that does not know it is told its text."""

@@ -21,6 +21,8 @@ from agentsvc.agent.tool import ToolBase
 from agentsvc.app import create_app
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.kv.client import Command, Redis
+from agentsvc.kv.lane import Lane
+from agentsvc.kv.scripts import SCRIPTS
 from agentsvc.settings import Settings
 from tests.fakes.tools import tools_that_write_to
 
@@ -62,11 +64,11 @@ class Countdown:
 
 def instrument(countdown: Countdown) -> None:
     """Let every await on Redis pass by the countdown."""
-    exchange, wait = Redis._exchange, Redis.wait
+    exchange, wait = Lane.exchange, Redis.wait
 
-    async def counted_exchange(self: Redis, commands: list[Command]) -> list[Any]:
+    async def counted_exchange(self: Lane, commands: list[Command]) -> list[Any]:
         countdown.arm(commands)
-        names = [_name(self, command) for command in commands]
+        names = [_name(command) for command in commands]
         countdown.pass_by("before", names)
         replies = await exchange(self, commands)
         countdown.pass_by("after", names)
@@ -78,13 +80,13 @@ def instrument(countdown: Countdown) -> None:
             countdown.pass_by("after", [str(command[0])])
         return reply
 
-    setattr(Redis, "_exchange", counted_exchange)  # noqa: B010 - to a type checker these are methods, not variables
+    setattr(Lane, "exchange", counted_exchange)  # noqa: B010 - to a type checker these are methods, not variables
     setattr(Redis, "wait", counted_wait)  # noqa: B010
 
 
-def _name(redis: Redis, command: Command) -> str:
+def _name(command: Command) -> str:
     """The command, or the script that it runs."""
-    return redis._scripts[str(command[1])].name if command[0] == "EVALSHA" else str(command[0])
+    return SCRIPTS[str(command[1])].name if command[0] == "EVALSHA" else str(command[0])
 
 
 def app() -> Any:

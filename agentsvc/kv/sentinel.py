@@ -1,0 +1,89 @@
+"""The primary of a service, which sentinels watch and replace."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from agentsvc.kv.address import Address, Host
+from agentsvc.kv.commands import Command, pack
+from agentsvc.kv.dial import dial_sentinel
+from agentsvc.kv.node import Node
+from agentsvc.kv.topology import Topology, retire
+
+_SENTINEL_S = 1.0  # seconds that a sentinel may take
+
+
+class Sentinel(Topology):
+    """What most sentinels say is the primary, and says so itself: one that is back may not know yet that it was
+    replaced.
+    """
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._sentinels = [dial_sentinel(address, host) for host in address.hosts]
+        self._node: Node | None = None
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        return () if self._node is None else (self._node,)
+
+    def node_of(self, command: Command) -> Node:
+        if self._node is None:
+            raise RedisConnectionError("no primary is known yet")
+        return self._node
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        for sentinel in self._sentinels:
+            await sentinel.disconnect()
+
+    async def _look(self) -> None:
+        host = await self._primary()
+        known = self._node
+        node = known if known is not None and known.host == host else Node(self.address, host)
+        try:
+            async with asyncio.timeout(_SENTINEL_S):
+                role = await node.ask(("ROLE",))
+            if role[0] != b"master":
+                raise RedisConnectionError("the primary that the sentinels name is none")
+        except BaseException:
+            await retire(node)
+            raise
+        self._node = node
+        if known is not None and known is not node:
+            await retire(known)
+
+    async def _primary(self) -> Host:
+        answers = await asyncio.gather(*(self._ask(sentinel) for sentinel in self._sentinels), return_exceptions=True)
+        named = Counter(answer for answer in answers if isinstance(answer, tuple))
+        if not named:
+            raise _reason(answers)
+        return named.most_common(1)[0][0]
+
+    async def _ask(self, sentinel: Any) -> Host | None:
+        async with asyncio.timeout(_SENTINEL_S):
+            connection = await sentinel.get_connection()
+            try:
+                await connection.send_packed_command(
+                    pack(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.address.service))
+                )
+                found = await connection.read_response()
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
+            finally:
+                await sentinel.release(connection)
+        return (found[0].decode(), int(found[1])) if found else None
+
+
+def _reason(answers: Sequence[object]) -> Exception:
+    errors = [answer for answer in answers if isinstance(answer, (RedisError, OSError))]
+    denied = [error for error in errors if isinstance(error, AuthenticationError)]
+    if denied:
+        return denied[0]
+    why = str(errors[0]) or type(errors[0]).__name__ if errors else "they do not know this service"
+    return RedisConnectionError(f"no sentinel names a primary: {why}")

@@ -1,0 +1,101 @@
+"""Which server carries a command: one server alone, the primary that Sentinel names, or those of a Cluster."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from redis.exceptions import AskError
+
+from agentsvc.kv.address import Address
+from agentsvc.kv.commands import Command
+from agentsvc.kv.dial import LOST
+from agentsvc.kv.node import Node
+
+
+class Topology(ABC):
+    """``changes`` counts how often the servers were looked for anew; who listens is told in ``on_change``.
+
+    ``fails_over`` says that a server which is lost is replaced by another one.
+    """
+
+    fails_over = True
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.changes = 0
+        self.on_change: list[Callable[[], Awaitable[None]]] = []
+        self._looking = asyncio.Lock()
+
+    @property
+    @abstractmethod
+    def nodes(self) -> Sequence[Node]:
+        """All primaries as far as they are known; none before the first look."""
+
+    @abstractmethod
+    def node_of(self, command: Command) -> Node:
+        """The server for a command, once there are ``nodes``."""
+
+    async def route(self, command: Command) -> Node:
+        """The server for a command. Raises what says that a connection is lost when none is found."""
+        if not self.nodes:
+            await self.refresh(self.changes)
+        return self.node_of(command)
+
+    def together(self, commands: Sequence[Command]) -> int:
+        """How many of these, from the first on, go to the same server."""
+        return len(commands)
+
+    def groups(self, commands: Sequence[Command]) -> list[list[int]]:
+        """The places of these commands, those for one server together."""
+        return [list(range(len(commands)))] if commands else []
+
+    def redirected(self, error: AskError, asked: Node) -> Node:
+        """The server that an answer points to; of a move it is remembered."""
+        raise error
+
+    async def refresh(self, seen: int) -> None:
+        """Look for the servers anew, unless somebody has since ``changes`` was ``seen``."""
+        async with self._looking:
+            if self.changes != seen:
+                return
+            try:
+                await self._look()
+            finally:
+                self.changes += 1
+        for told in self.on_change:
+            await told()
+
+    async def aclose(self) -> None:
+        for node in self.nodes:
+            await node.aclose()
+
+    @abstractmethod
+    async def _look(self) -> None:
+        """Find the servers. Raises what says that a connection is lost when nobody knows."""
+
+
+class Standalone(Topology):
+    """One server, of which nothing is asked."""
+
+    fails_over = False
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(address)
+        self._node = Node(address, address.hosts[0] if address.hosts else None)
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        return (self._node,)
+
+    def node_of(self, command: Command) -> Node:
+        return self._node
+
+    async def _look(self) -> None:
+        pass
+
+
+async def retire(node: Node) -> None:
+    """Close what a server that is needed no more leaves open; who still waits for it notices by itself."""
+    with suppress(*LOST):
+        await node.rest()
