@@ -68,8 +68,9 @@ class Heads:
                 names.messages,
                 names.order,
                 names.accepted,
+                names.channel,
             ),
-            (names.channel, session_id),
+            (session_id,),
         )
 
 

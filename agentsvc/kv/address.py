@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 Kind = Literal["standalone", "sentinel", "cluster"]
@@ -53,7 +53,7 @@ def parse_address(url: str) -> Address:
     scheme = _SCHEME.fullmatch(split.scheme)
     if scheme is None or split.fragment:
         raise AddressError(f"expected {FORMS}; special characters of a password are written as %23 and the like")
-    kind: Kind = scheme[2] or "standalone"
+    kind = cast("Kind", scheme[2] or "standalone")
     options = _options(split.query)
     user, hosts = _authority(split, kind)
     path = [unquote(part) for part in split.path.split("/")[1:]]

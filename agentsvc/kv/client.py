@@ -1,7 +1,7 @@
 """Commands to Redis: they travel in batches, and what waits on the server has a line of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from agentsvc.kv.address import parse_address
+from agentsvc.kv.address import Address, Kind, parse_address
 from agentsvc.kv.cluster import Cluster
 from agentsvc.kv.commands import Arg, Command
 from agentsvc.kv.dial import LOST
@@ -26,11 +26,15 @@ from agentsvc.kv.replies import elsewhere, passing
 from agentsvc.kv.scripts import SCRIPTS, Script
 from agentsvc.kv.sentinel import Sentinel
 from agentsvc.kv.subscriber import Heard, Subscriber
-from agentsvc.kv.topology import Standalone
+from agentsvc.kv.topology import Standalone, Topology
 
 __all__ = ["Arg", "Command", "Redis"]
 
-_TOPOLOGIES = {"standalone": Standalone, "sentinel": Sentinel, "cluster": Cluster}
+_TOPOLOGIES: dict[Kind, Callable[[Address], Topology]] = {
+    "standalone": Standalone,
+    "sentinel": Sentinel,
+    "cluster": Cluster,
+}
 _PATIENCE = 4.0  # seconds
 # A fail-over takes 3 to 4 s where it is tuned to be quick. Less than a lease: who waits so long still holds its own.
 _PATIENCE_WITH_REPLICAS = 8.0

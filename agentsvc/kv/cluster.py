@@ -74,7 +74,7 @@ class Cluster(Topology):
     async def _look(self) -> None:
         hosts = list(dict.fromkeys([*(node.host for node in self._primaries if node.host), *self.address.hosts]))
         random.shuffle(hosts)
-        failed: Exception | None = None
+        failed: Exception = RedisConnectionError("no server knows the Cluster")
         for host in hosts:
             node = self._node(host)
             try:
@@ -86,7 +86,7 @@ class Cluster(Topology):
             if ranges:
                 await self._learn(ranges, host[0])
                 return
-        raise RedisConnectionError("no server knows the Cluster") from failed if failed is None else failed
+        raise failed
 
     async def _learn(self, ranges: list[list[Any]], asked: str) -> None:
         owners: list[Node | None] = [None] * _SLOTS

@@ -13,8 +13,10 @@ Command = Sequence[Arg]
 pack: Callable[[tuple[Arg, ...]], bytes] = cast("Any", hiredis).pack_command
 
 _ANYWHERE = frozenset(
-    ("ACL", "CLIENT", "CLUSTER", "CONFIG", "DBSIZE", "ECHO", "FLUSHALL", "INFO", "KEYS", "PING", "PUBLISH", "ROLE")
-    + ("SCAN", "SCRIPT", "TIME", "WAIT")
+    (
+        *("ACL", "CLIENT", "CLUSTER", "CONFIG", "DBSIZE", "ECHO", "FLUSHALL", "INFO", "KEYS", "PING", "PUBLISH"),
+        *("ROLE", "SCAN", "SCRIPT", "TIME", "WAIT"),
+    )
 )
 _KEY_IS_SECOND = frozenset(("MEMORY", "OBJECT", "XGROUP", "XINFO"))
 

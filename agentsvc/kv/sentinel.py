@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from agentsvc.kv.address import Address, Host
 from agentsvc.kv.commands import Command, pack
-from agentsvc.kv.dial import dial_sentinel
+from agentsvc.kv.dial import LOST, dial_sentinel
 from agentsvc.kv.node import Node
 from agentsvc.kv.topology import Topology, retire
 
@@ -31,7 +31,7 @@ class Sentinel(Topology):
     def nodes(self) -> Sequence[Node]:
         return () if self._node is None else (self._node,)
 
-    def node_of(self, command: Command) -> Node:
+    def node_of(self, command: Command) -> Node:  # noqa: ARG002 - there is no choice
         if self._node is None:
             raise RedisConnectionError("no primary is known yet")
         return self._node
@@ -45,14 +45,9 @@ class Sentinel(Topology):
         host = await self._primary()
         known = self._node
         node = known if known is not None and known.host == host else Node(self.address, host)
-        try:
-            async with asyncio.timeout(_SENTINEL_S):
-                role = await node.ask(("ROLE",))
-            if role[0] != b"master":
-                raise RedisConnectionError("the primary that the sentinels name is none")
-        except BaseException:
+        if not await _is_primary(node):
             await retire(node)
-            raise
+            raise RedisConnectionError("what the sentinels name as primary is none yet")
         self._node = node
         if known is not None and known is not node:
             await retire(known)
@@ -78,6 +73,16 @@ class Sentinel(Topology):
             finally:
                 await sentinel.release(connection)
         return (found[0].decode(), int(found[1])) if found else None
+
+
+async def _is_primary(node: Node) -> bool:
+    try:
+        async with asyncio.timeout(_SENTINEL_S):
+            return bool((await node.ask(("ROLE",)))[0] == b"master")
+    except AuthenticationError:
+        raise
+    except LOST:
+        return False
 
 
 def _reason(answers: Sequence[object]) -> Exception:

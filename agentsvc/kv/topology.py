@@ -10,6 +10,7 @@ from redis.exceptions import AskError
 from agentsvc.kv.address import Address
 from agentsvc.kv.commands import Command
 from agentsvc.kv.dial import LOST
+from agentsvc.kv.errors import Refused
 from agentsvc.kv.node import Node
 
 
@@ -52,7 +53,7 @@ class Topology(ABC):
 
     def redirected(self, error: AskError, asked: Node) -> Node:
         """The server that an answer points to; of a move it is remembered."""
-        raise error
+        raise Refused(f"{asked} belongs to a Cluster: redis+cluster:// leads there") from error
 
     async def refresh(self, seen: int) -> None:
         """Look for the servers anew, unless somebody has since ``changes`` was ``seen``."""
@@ -88,7 +89,7 @@ class Standalone(Topology):
     def nodes(self) -> Sequence[Node]:
         return (self._node,)
 
-    def node_of(self, command: Command) -> Node:
+    def node_of(self, command: Command) -> Node:  # noqa: ARG002 - there is no choice
         return self._node
 
     async def _look(self) -> None:

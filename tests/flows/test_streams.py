@@ -165,7 +165,7 @@ def connections(database: redis.Redis) -> int:
 
 def listening(database: redis.Redis, talk: Conversation) -> int:
     """How many processes hear the session."""
-    ((_, count),) = database.pubsub_numsub(SessionKeys(talk.session_id).channel)
+    ((_, count),) = database.pubsub_shardnumsub(SessionKeys(talk.session_id).channel)
     return int(count)
 
 

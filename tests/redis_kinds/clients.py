@@ -38,12 +38,13 @@ def _addresses(netloc: str) -> list[tuple[str, int]]:
 def _of_cluster(addresses: list[tuple[str, int]]) -> redis.Redis:
     """It does what the other one does, as far as tests ask for it.
 
-    Live events travel on sharded channels there, and connections are those to all nodes.
+    Connections and channels are those of all nodes.
     """
     client: Any = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in addresses])
     everywhere = {"target_nodes": RedisCluster.ALL_NODES}
     kill = partial(client.client_kill_filter, **everywhere)
     client.client_kill_filter = lambda **filters: sum(kill(**filters).values())
-    client.pubsub_channels = partial(client.pubsub_shardchannels, **everywhere)
-    client.pubsub_numsub = partial(client.pubsub_shardnumsub, **everywhere)
+    client.pubsub_channels = partial(client.pubsub_channels, **everywhere)
+    client.pubsub_shardchannels = partial(client.pubsub_shardchannels, **everywhere)
+    client.pubsub_shardnumsub = partial(client.pubsub_shardnumsub, **everywhere)
     return cast("redis.Redis", client)

@@ -1,12 +1,12 @@
 -- The one write of a run: events, context, transcript, state and inbox move together, or nothing does when the fence is old.
 -- Events that are there already are skipped, so a write whose answer was lost can be sent again. Renews the lease.
--- KEYS: head, log, replies, inbox, context, messages, order, state
--- ARGV: fence, lease in ms, channel, first seq, mark ('', 'start', 'end', 'next'), events to keep, state ('' for none),
---       context messages to keep (-1 for all), then four counted lists: events, inbox ids done, context messages, message ids and messages
+-- KEYS: head, log, replies, inbox, context, messages, order, state, channel
+-- ARGV: fence, lease in ms, context messages to keep (-1 for all), first seq, mark ('', 'start', 'end', 'next'), events to keep,
+--       state ('' for none), then four counted lists: events, inbox ids done, context messages, message ids and messages
 -- -> {1, stop} | {0} the lease is somebody else's or was given back | {-1, last seq} a batch is missing
 local fence, seq, stop, worker = unpack(redis.call('HMGET', KEYS[1], 'fence', 'seq', 'stop', 'worker'))
 if fence ~= ARGV[1] or not worker then return {0} end
-local first, last, at = tonumber(ARGV[4]), tonumber(seq) or 0, 9
+local first, last, at = tonumber(ARGV[4]), tonumber(seq) or 0, 8
 if first > last + 1 then return {-1, last} end
 local time = redis.call('TIME')
 local fresh, from = {}, last + 1
@@ -21,7 +21,7 @@ redis.call('HSET', KEYS[1], 'seq', last, 'deadline', time[1] * 1000 + math.floor
 at = at + ARGV[at] + 1
 for i = 1, tonumber(ARGV[at]) do redis.call('XDEL', KEYS[4], ARGV[at + i]) end
 at = at + ARGV[at] + 1
-local keep = tonumber(ARGV[8])
+local keep = tonumber(ARGV[3])
 if keep == 0 then redis.call('DEL', KEYS[5]) elseif keep > 0 then redis.call('LTRIM', KEYS[5], 0, keep - 1) end
 for i = 1, tonumber(ARGV[at]) do redis.call('RPUSH', KEYS[5], ARGV[at + i]) end
 at = at + ARGV[at] + 1
@@ -46,5 +46,5 @@ elseif ARGV[5] == 'end' or ARGV[5] == 'next' then
     redis.call('LPOP', KEYS[3])
   end
 end
-if #fresh > 0 then redis.call('PUBLISH', ARGV[3], from .. '\n' .. table.concat(fresh, '\n')) end
+if #fresh > 0 then redis.call('SPUBLISH', KEYS[9], from .. '\n' .. table.concat(fresh, '\n')) end
 return {1, stop or ''}
