@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from agentsvc import telemetry
@@ -13,11 +14,13 @@ from agentsvc.domain.ids import SessionId
 from agentsvc.runs.memory import Memory
 from agentsvc.runs.prepare import Prepare
 from agentsvc.runs.run import Run
+from agentsvc.workers.places import Places
 from agentsvc.workers.supervisor import pause
 
 log = logging.getLogger(__name__)
 
 _WAIT_MS = 1_000  # how long a claim waits for a request before it looks whether it shall stop
+_TURN_MS = 50  # the same when claims from other shards may wait for its place
 _AT_ONCE = 64  # requests a claim
 _LAST = 2.0  # seconds to hand a session over
 _REMEMBERED = 16 * 1024 * 1024  # bytes of conversations; as objects they take some times as much
@@ -41,7 +44,8 @@ class Dispatcher:
     ) -> None:
         self._bus = bus
         self._prepare = prepare
-        self._limit = limit
+        self._places = Places(limit)
+        self._share = max(1, min(_AT_ONCE, limit // bus.queue.shards))
         self._lease_s = lease_s
         self._grace_s = grace_s
         self._draining = draining or asyncio.Event()
@@ -49,40 +53,51 @@ class Dispatcher:
         self._memory = Memory(_REMEMBERED)
         self._tickets: dict[Ticket, asyncio.Task[None]] = {}
         self._runs: dict[SessionId, Run] = {}
-        self._room = asyncio.Event()
-        self._looking: set[asyncio.Task[None]] = set()
+        self._asked: set[SessionId] = set()
+        self._looking: asyncio.Task[None] | None = None
         self._drained = asyncio.Event()
 
     async def claim(self, shard: int, stop: asyncio.Event) -> None:
         """The loop that takes new requests from one shard."""
         while not self._leaves(stop):
-            free = self._limit - len(self._tickets)
-            if free <= 0:
-                self._room.clear()
-                await _either(self._draining, self._room)
-                continue
-            tickets = await self._bus.queue.claim(shard, self._bus.worker, min(free, _AT_ONCE), _WAIT_MS)
-            for ticket in tickets:
-                await self._begin(ticket, stop)
-            await self._bus.queue.admit(tickets)
+            count = await self._places.reserve(self._share, self._draining)
+            if count:
+                wait_ms = _TURN_MS if self._places.wanted else _WAIT_MS
+                await self._take(count, self._bus.queue.claim(shard, self._bus.worker, count, wait_ms), stop)
 
     async def reclaim(self, stop: asyncio.Event) -> None:
         """The loop that takes over what silent workers had claimed."""
         while not self._leaves(stop):
             for shard in range(self._bus.queue.shards):
-                idle_ms, free = int(self._lease_s * 1000), self._limit - len(self._tickets)
-                tickets = await self._bus.queue.reclaim(shard, self._bus.worker, idle_ms, free)
-                for ticket in tickets:
-                    if not self._holds(ticket):
-                        await self._begin(ticket, stop)
-                await self._bus.queue.admit(tickets)
+                while await self._take_over(shard, stop):
+                    pass
             await pause(self._draining, self._lease_s / 5)
+
+    async def _take_over(self, shard: int, stop: asyncio.Event) -> bool:
+        """Says whether there may be more."""
+        count = await self._places.reserve(_AT_ONCE, self._draining)
+        if not count:
+            return False
+        idle_ms = int(self._lease_s * 1000)
+        return await self._take(count, self._bus.queue.reclaim(shard, self._bus.worker, idle_ms, count), stop) == count
+
+    async def _take(self, count: int, claiming: Awaitable[list[Ticket]], stop: asyncio.Event) -> int:
+        """Begin what is claimed, in as many places as were set aside; how many requests that is."""
+        begun = 0
+        try:
+            tickets = await claiming
+            for ticket in tickets:
+                begun += await self._begin(ticket, stop)
+        finally:
+            self._places.give_back(count - begun)
+        await self._bus.queue.admit(tickets)
+        return len(tickets)
 
     async def renew(self, stop: asyncio.Event) -> None:
         """The loop that keeps leases and claims and says that this worker is there, until it is to stop and the last
         run has ended; then nothing of it is left.
         """
-        self._bus.hub.on_stop = self._look
+        self._bus.hub.on_stop = self._look_at
         self._bus.hub.on_silence = self._look_at_all
         self._bus.hub.on_drain = self._draining.set
         while not (stop.is_set() and self._drained.is_set()):
@@ -129,12 +144,15 @@ class Dispatcher:
         """A claim that was not renewed in time looks abandoned, also to the worker that is still at it."""
         return any((each.shard, each.entry) == (ticket.shard, ticket.entry) for each in self._tickets)
 
-    async def _begin(self, ticket: Ticket, stop: asyncio.Event) -> None:
-        """Begin, or leave it to another worker when this one takes no more."""
+    async def _begin(self, ticket: Ticket, stop: asyncio.Event) -> bool:
+        """Begin, unless it has been begun here; or leave it to another worker when this one takes no more."""
+        if ticket.reclaimed and self._holds(ticket):
+            return False
         if self._leaves(stop):
             await self._bus.queue.done(ticket, instead=ticket.request)
-        else:
-            self._start(ticket)
+            return False
+        self._start(ticket)
+        return True
 
     def _start(self, ticket: Ticket) -> None:
         task = asyncio.create_task(self._serve(ticket), name=f"run {ticket.request.session_id}")
@@ -143,7 +161,7 @@ class Dispatcher:
 
     def _finished(self, ticket: Ticket) -> None:
         self._tickets.pop(ticket, None)
-        self._room.set()
+        self._places.give_back()
 
     async def _serve(self, ticket: Ticket) -> None:
         """From the request to its end. What fails here stays claimed, and is taken over when the claim is stale."""
@@ -215,24 +233,26 @@ class Dispatcher:
             elif stop:
                 run.interrupt()
 
-    def _look(self, session_id: SessionId) -> None:
+    def _look_at(self, *session_ids: SessionId) -> None:
         """A signal says that something was asked of a run; the head of the session says what."""
-        run = self._runs.get(session_id)
-        if run is not None:
-            self._look_at([run])
+        self._asked |= self._runs.keys() & session_ids
+        if self._asked and self._looking is None:
+            self._looking = asyncio.create_task(self._heed(), name="signals")
 
     def _look_at_all(self) -> None:
         """Signals may have been lost."""
-        self._look_at(list(self._runs.values()))
+        self._look_at(*self._runs)
 
-    def _look_at(self, runs: list[Run]) -> None:
-        task = asyncio.create_task(self._heed(runs))
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
-
-    async def _heed(self, runs: list[Run]) -> None:
-        with suppress(ConnectionError):  # the next renewal asks again
-            await self._check(runs)
+    async def _heed(self) -> None:
+        """One look at a time: what is signalled meanwhile is looked at after it."""
+        try:
+            while self._asked:
+                runs = [self._runs[session_id] for session_id in self._runs.keys() & self._asked]
+                self._asked.clear()
+                with suppress(ConnectionError):  # the next renewal asks again
+                    await self._check(runs)
+        finally:
+            self._looking = None
 
 
 async def _either(*events: asyncio.Event) -> None:

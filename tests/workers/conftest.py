@@ -18,12 +18,12 @@ LEASE = 0.6
 class Worker:
     """A dispatcher at work. ``crash`` ends it without a word; ``stop`` as a SIGTERM does."""
 
-    def __init__(self, bus: RedisMessageBus, actors: Actors, grace_s: float = 5.0) -> None:
+    def __init__(self, bus: RedisMessageBus, actors: Actors, grace_s: float = 5.0, limit: int = 100) -> None:
         self.bus = bus
-        self.dispatcher = Dispatcher(bus, actors, limit=100, lease_s=LEASE, grace_s=grace_s)
+        self.dispatcher = Dispatcher(bus, actors, limit=limit, lease_s=LEASE, grace_s=grace_s)
         self.supervisor = Supervisor(
             {
-                "claims": partial(self.dispatcher.claim, 0),
+                **{f"claims {shard}": partial(self.dispatcher.claim, shard) for shard in range(bus.queue.shards)},
                 "reclaims": self.dispatcher.reclaim,
                 "renewals": self.dispatcher.renew,
                 "drain": self.dispatcher.drain,
@@ -51,13 +51,15 @@ async def bus(redis_url: str) -> AsyncIterator[RedisMessageBus]:
 
 
 @asynccontextmanager
-async def working(redis_url: str, *actors: Actors, grace_s: float = 5.0) -> AsyncIterator[list[Worker]]:
+async def working(
+    redis_url: str, *actors: Actors, grace_s: float = 5.0, limit: int = 100, shards: int = 1
+) -> AsyncIterator[list[Worker]]:
     """One worker for each cast of actors."""
     async with AsyncExitStack() as stack:
         workers = []
         for cast in actors:
-            opened = await stack.enter_async_context(RedisMessageBus(redis_url, lease_s=LEASE))
-            workers.append(Worker(opened, cast, grace_s))
+            opened = await stack.enter_async_context(RedisMessageBus(redis_url, lease_s=LEASE, shards=shards))
+            workers.append(Worker(opened, cast, grace_s, limit))
         try:
             yield workers
         finally:
