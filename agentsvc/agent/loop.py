@@ -9,10 +9,13 @@ from msgspec.structs import replace
 
 from agentsvc.agent import openings
 from agentsvc.agent.agent import Agent
-from agentsvc.agent.answers import Answer, withdrawn
+from agentsvc.agent.answers import Answer
+from agentsvc.agent.arrivals import Arrivals, Arriving, none, said
+from agentsvc.agent.changes import Changes
+from agentsvc.agent.closing import closed, end, stopped
 from agentsvc.agent.context.intake import admitted
 from agentsvc.agent.conversation import Conversation
-from agentsvc.agent.endings import classify, unfinished
+from agentsvc.agent.endings import classify
 from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.journal import Journal
 from agentsvc.agent.model import ToolChoice
@@ -28,7 +31,6 @@ from agentsvc.domain.times import Clock
 
 log = logging.getLogger(__name__)
 
-_INTERRUPTED = "The user interrupted this call."
 _CUT = "This call was cut off because the answer became too long, so it was not run."
 
 
@@ -38,6 +40,7 @@ class Reply:
     The reply is the fold of its events: what a client makes of the stream is what the agent remembers. The journal
     records it at the end of each step, and waits for that before a tool runs. ``state`` is the agent's and changes with
     the reply. With a ``structured_schema`` (see ``structured.structured_schema``) a new reply ends with such an output.
+    A reply that has begun to work takes in what ``arrivals`` gives before each step of reasoning.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Reply:
         clock: Clock,
         *,
         structured_schema: dict[str, Any] | None = None,
+        arrivals: Arrivals = none,
     ) -> None:
         self._standing = standing = Standing(agent, state, clock)
         self._agent = agent
@@ -60,13 +64,16 @@ class Reply:
             state.reply_context = ReplyContext(structured_schema=structured_schema)
         before = state.context[:-1] if standing.resumed else state.context
         self._conversation = Conversation(standing, interruption, before, lambda: self.state)
+        self._arriving = Arriving(arrivals, standing, interruption)
+        self._working = standing.resumed
         self._round = state.reply_context.cur_iter
-        self._told = state.tasks_context, state.permission_context
+        self._changes = Changes(state, clock)
         self._begun = False
         self._asking = False
         self._done = False
         self._said = False
         self.parked = False
+        self.discarded = False
 
     @property
     def id(self) -> str:
@@ -90,8 +97,12 @@ class Reply:
         return replace(self._state.reply_context, reply_id=self.id, cur_iter=self._round)
 
     def _remembered(self) -> list[Msg]:
-        """The reply; once it has ended, without what is in the summary."""
+        """The reply; once it has ended, without what is in the summary. Of one that is discarded nothing is left but
+        what was said to it.
+        """
         message, summarised = self.message, self._state.reply_context.summarised
+        if self.discarded:
+            return said(message.content[summarised:])
         if not self._done or not summarised:
             return [message]
         return [replace(message, content=message.content[summarised:])] if message.content[summarised:] else []
@@ -121,7 +132,8 @@ class Reply:
         self._standing.fold.apply(event)
         self._begun = True
         self._asking = isinstance(event, ev.ModelCallStart) or (self._asking and not isinstance(event, ev.ModelCallEnd))
-        self._done = self._done or isinstance(event, ev.ReplyEnd)
+        if isinstance(event, ev.ReplyEnd):
+            self._done, self.discarded = True, "discarded" in event.metadata
         return event
 
     async def _reply(self, *, inputs: Sequence[Msg], answer: Answer | None) -> AsyncGenerator[ev.Event]:
@@ -144,8 +156,7 @@ class Reply:
         error: ErrorInfo | None = None
         self._said = False
         try:
-            with self._interruption:  # whatever was asked for before this began
-                pass
+            self._interruption.between_steps()  # whatever was wished before this began
             async for event in self._work():
                 yield event
             if self.parked:
@@ -153,7 +164,7 @@ class Reply:
             if not self._said:
                 reason = "exceed_max_iters"
         except Interrupted:
-            reason = "interrupted"
+            reason, error = stopped(self._interruption)
         except Exception as failure:
             log.warning("reply %s failed", self.id, exc_info=failure)
             reason, error = "error", classify(failure)
@@ -166,6 +177,7 @@ class Reply:
     async def _work(self) -> AsyncGenerator[ev.Event]:
         while not self._said:
             if calls := self._standing.open_calls:
+                self._interruption.between_steps()
                 able = ready(calls)
                 if not able:
                     self.parked = True
@@ -180,8 +192,20 @@ class Reply:
             elif self._round >= self._last_round:
                 return
             else:
+                self._interruption.between_steps()
+                async for event in self._arrived():
+                    yield event
                 async for event in self._reason():
                     yield event
+
+    async def _arrived(self) -> AsyncGenerator[ev.Event]:
+        """What was said meanwhile. The first step is to answer what the reply began with."""
+        hints = await self._arriving.take() if self._working else []
+        self._working = True
+        for hint in hints:
+            yield hint
+        if hints:
+            self._journal.record()
 
     async def _reason(self) -> AsyncGenerator[ev.Event]:
         with self._interruption:
@@ -191,6 +215,7 @@ class Reply:
                 yield event
                 if isinstance(event, ev.Custom):  # the conversation was shortened, for which a model was asked
                     self._journal.record()
+        self._interruption.between_steps()
         reasoning = Reasoning(self._agent, self.id, self._interruption, self._clock)
 
         def ask(*, tool_choice: ToolChoice) -> AsyncGenerator[ev.Event]:
@@ -222,7 +247,7 @@ class Reply:
             async for event in events:
                 yield event
                 if isinstance(event, ev.ToolResultEnd):
-                    for change in self._changes():
+                    for change in self._changes.events():
                         yield change
 
     @property
@@ -239,21 +264,12 @@ class Reply:
     def _progress(self) -> tuple[int, int]:
         return self._round, len(self.message.content)
 
-    def _changes(self) -> list[ev.Event]:
-        """What a front end shows of the state, when it is another than was told last."""
-        tasks, permissions = shown = self._state.tasks_context, self._state.permission_context
-        if all(one is other for one, other in zip(shown, self._told, strict=True)):
-            return []
-        self._told = shown
-        value: dict[str, Any] = {"tasks_context": tasks, "permission_context": permissions}
-        return [ev.Custom(name=ev.STATE_UPDATED, value=value, created_at=self._clock())]
-
     # -- beginnings and ends
 
     async def _opening(self, answer: Answer | None) -> list[ev.Event]:
         standing = self._standing
         if answer is not None:
-            return [*await openings.answer(standing, answer), *self._changes()]
+            return [*await openings.answer(standing, answer), *self._changes.events()]
         first = openings.begin(standing)
         if not standing.resumed:
             return [first]
@@ -272,21 +288,8 @@ class Reply:
         return [*opening, *self._closed(), self._end("error", classify(failure))]
 
     def _closed(self) -> list[ev.Event]:
-        """The ends of all that is open; what a model or a middleware breaks off in the middle lacks some."""
-        at = self._clock()
-        asked = [ev.ModelCallEnd(reply_id=self.id, created_at=at)] if self._asking else []
-        calls = self._standing.close(self._standing.open_calls, _INTERRUPTED)
-        return [*unfinished(self.message, at), *asked, *calls]
+        """What was given to the reply and not told, and the ends of all that is open."""
+        return [*self._arriving.untold(), *closed(self._standing, self._interruption, asking=self._asking)]
 
     def _end(self, reason: FinishedReason, error: ErrorInfo | None) -> ev.ReplyEnd:
-        at = self._clock()
-        output = self._state.reply_context.structured_output
-        self._state.approvals = withdrawn(self._state.approvals, at)
-        return ev.ReplyEnd(
-            reply_id=self.id,
-            session_id=self._state.session_id,
-            finished_reason=reason,
-            error=error,
-            created_at=at,
-            metadata={} if output is None else {"structured_output": output},
-        )
+        return end(self._standing, self._interruption, reason, error)

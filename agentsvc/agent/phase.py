@@ -42,6 +42,7 @@ class ToolPhase:
         for batch in batches(self._tools, calls):
             self._ready.clear()
             for call in batch:
+                self._interruption.between_steps()
                 for event in await self._judged(call):
                     yield event
                     self._keep(event)
@@ -73,6 +74,7 @@ class ToolPhase:
             return
         self._journal.record()
         await self._journal.settle()
+        self._interruption.between_steps()
         acting = Acting(self._agent, self._tools, self._state, self._events, self._interruption)
         async with aclosing(acting.events(self._ready)) as events:
             async for event in events:

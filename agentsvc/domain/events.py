@@ -38,7 +38,9 @@ class ReplyStart(_ReplyEvent, frozen=True, kw_only=True, tag="REPLY_START"):
 
 
 class ReplyEnd(_ReplyEvent, frozen=True, kw_only=True, tag="REPLY_END"):
-    """``metadata`` carries the ``structured_output`` of a reply that was asked for one."""
+    """``metadata`` carries the ``structured_output`` of a reply that was asked for one, and ``"discarded": true`` for
+    one that is as if it had never been: its message is to be dropped.
+    """
 
     session_id: str
     finished_reason: FinishedReason = "completed"
@@ -101,6 +103,10 @@ class DataBlockEnd(_BlockEvent, frozen=True, kw_only=True, tag="DATA_BLOCK_END")
 
 
 class HintBlockEvent(_BlockEvent, frozen=True, kw_only=True, tag="HINT_BLOCK"):
+    """What the model is told as by a user. A message of a user that the reply takes in while it runs is one: then
+    ``block_id`` is the id of the message, and ``source`` is JSON with the label ``User`` and its name as sublabel.
+    """
+
     hint: str | list[TextBlock | DataBlock]
     source: str | None = None
 

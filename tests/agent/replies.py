@@ -9,6 +9,7 @@ import msgspec
 
 from agentsvc.agent.agent import Agent, AgentMiddleware
 from agentsvc.agent.answers import Answer
+from agentsvc.agent.arrivals import Arrivals, none
 from agentsvc.agent.interruption import Interruption
 from agentsvc.agent.loop import Reply
 from agentsvc.agent.model import ChatModelBase
@@ -53,6 +54,7 @@ class Talk:
         max_iters: int = 50,
         state: AgentState | None = None,
         mode: PermissionMode = "bypass",
+        arrivals: Arrivals = none,
         **more: Any,
     ) -> None:
         """``more`` are further parts of the agent."""
@@ -60,6 +62,7 @@ class Talk:
         self.agent = Agent("bob", "Be brief.", model, fallback, Toolkit(tools), middlewares, config, **more)
         self.state = state or AgentState(session_id="s1", permission_context=PermissionContext(mode=mode))
         self.interruption = Interruption()
+        self.arrivals = arrivals
         self.journal = Notebook()
         self.events: list[ev.Event] = []
         self.happened = asyncio.Event()
@@ -77,7 +80,13 @@ class Talk:
     ) -> Msg:
         self.events.clear()
         self.reply = self.journal.reply = Reply(
-            self.agent, self.state, self.journal, self.interruption, self.clock, structured_schema=schema
+            self.agent,
+            self.state,
+            self.journal,
+            self.interruption,
+            self.clock,
+            structured_schema=schema,
+            arrivals=self.arrivals,
         )
         async for event in self.reply.events(inputs, answer):
             self.events.append(event)

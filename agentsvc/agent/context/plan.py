@@ -85,14 +85,21 @@ def _too_soon(tokens: int, last_tokens: int, context_size: int) -> bool:
 
 
 def _unanswered(context: Sequence[Msg], reply: ReplyContext) -> tuple[int, int]:
-    """Where messages begin that the reply has not begun to answer: they stay as they were said. Else the end."""
+    """Where begins what the reply has not begun to answer: that stays as it was said. Else the end."""
     unfinished = in_flight(context, reply)
     before = len(context) - (unfinished is not None)
+    if unfinished is not None and (answered := _answered(unfinished)):
+        return (before, answered) if answered < len(unfinished.content) else (len(context), 0)
     said = before
     while said > 0 and context[said - 1].role == "user":
         said -= 1
-    begun = unfinished is not None and not all(isinstance(block, HintBlock) for block in unfinished.content)
-    return (len(context) if begun or said == before else said), 0
+    return (len(context) if said == before else said), 0
+
+
+def _answered(message: Msg) -> int:
+    """How many blocks there are up to the last that the agent itself has made."""
+    places = reversed(range(len(message.content)))
+    return next((place + 1 for place in places if not isinstance(message.content[place], HintBlock)), 0)
 
 
 def _chosen(places: Sequence[Cut], room: int) -> Cut | None:
