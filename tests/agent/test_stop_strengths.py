@@ -59,7 +59,7 @@ class At(AgentMiddleware):
 
     def __init__(self, kind: type[ev.Event], strength: Stop) -> None:
         self._kind = kind
-        self._strength = strength
+        self._strength: Stop = strength
         self.interruption: Interruption
 
     async def on_reply(

@@ -10,7 +10,7 @@ from agentsvc.agent.context.images import limit_images
 from agentsvc.agent.context.notices import info, notice
 from agentsvc.agent.context.transcript import retold
 from agentsvc.domain.agents import ContextConfig
-from agentsvc.domain.messages import HintBlock, Msg
+from agentsvc.domain.messages import HintBlock, Msg, ToolResultBlock
 from agentsvc.domain.states import ReplyContext
 
 _LEFT_OUT = info("The conversation has become too long: its beginning is not shown.")
@@ -97,9 +97,14 @@ def _unanswered(context: Sequence[Msg], reply: ReplyContext) -> tuple[int, int]:
 
 
 def _answered(message: Msg) -> int:
-    """How many blocks there are up to the last that the agent itself has made."""
-    places = reversed(range(len(message.content)))
-    return next((place + 1 for place in places if not isinstance(message.content[place], HintBlock)), 0)
+    """How many blocks the reply has behind it: hints after its last round are still to be answered, but for one that
+    stands right behind words, which cannot be cut off from them.
+    """
+    content = message.content
+    last = next((place for place in reversed(range(len(content))) if not isinstance(content[place], HintBlock)), None)
+    if last is None:
+        return 0
+    return last + 1 if isinstance(content[last], ToolResultBlock) else min(last + 2, len(content))
 
 
 def _chosen(places: Sequence[Cut], room: int) -> Cut | None:

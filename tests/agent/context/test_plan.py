@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agentsvc.agent.context.cuts import visible
 from agentsvc.agent.context.plan import fitted, plan
@@ -78,9 +79,12 @@ def test_each_half_stands_by_itself_and_nothing_is_lost(conversation, replying, 
 
 def said_last(context: list[Msg], reply: ReplyContext) -> list[Msg]:
     """What the user has said and the reply has not begun to answer."""
-    begun = bool(reply.reply_id) and any(not isinstance(block, HintBlock) for block in context[-1].content)
-    if begun or not context:
+    if not context:
         return []
+    content = context[-1].content if reply.reply_id else []
+    if own := [place for place, block in enumerate(content) if not isinstance(block, HintBlock)]:
+        behind_words = not isinstance(content[own[-1]], ToolResultBlock)
+        return [replace(context[-1], content=content[own[-1] + 1 + behind_words :])]
     said = context[:-1] if reply.reply_id else context
     before = next((place for place in range(len(said), 0, -1) if said[place - 1].role != "user"), 0)
     return context[before:] if before < len(said) else []
