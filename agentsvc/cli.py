@@ -1,4 +1,4 @@
-"""The command ``agentsvc``: serve, carry out runs, drain, look at the settings, rotate keys."""
+"""The command ``agentsvc``: serve, carry out runs, drain, look at the settings and at what is stored, rotate keys."""
 
 import asyncio
 import os
@@ -146,6 +146,28 @@ def rotate_keys(**flags: str | None) -> None:
         click.echo(f"{done.rewrapped} sealed with the first key, {done.current} were already, {done.failed} failed")
         if done.failed:
             raise click.ClickException("keep the old keys: the log names what could not be opened")
+
+
+@main.command()
+@with_settings("redis_url", "data_dir", "lease_s", "queue_shards")
+@click.option("--repair", is_flag=True, help="Put right what can be put right without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, without a limit.")
+def doctor(*, repair: bool, as_json: bool, **flags: str | None) -> None:
+    """Look for what a crash, a lost Redis or somebody else has left: keys of nobody, runs that nobody goes on with.
+
+    Works beside the service, whose settings it has to be given; with the embedded Redis, while the service is stopped.
+    Nothing is changed without --repair. The exit code is 0 when nothing is wrong, or all was repaired, else 1.
+    """
+    with _explained():
+        settings = Settings.from_env(os.environ, **flags)
+        telemetry.configure(settings.log.level, settings.log.format)
+        from agentsvc.doctor.checkup import check_up  # noqa: PLC0415 - as above
+
+        with _redis(settings) as complete:
+            report = asyncio.run(check_up(complete, repair=repair))
+    click.echo(report.json() if as_json else report)
+    if not report.well:
+        raise click.exceptions.Exit(1)
 
 
 @contextmanager

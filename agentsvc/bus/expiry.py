@@ -66,7 +66,7 @@ class Expiring:
             scored = await self._redis.call(_DUE, (key,), (limit,))
             for member, at in zip(scored[::2], scored[1::2], strict=True):
                 try:
-                    found.append(Due(_decode(member), at))
+                    found.append(Due(decode_expiry(member), at))
                 except msgspec.MsgspecError:
                     log.exception("unreadable entry of the expiring approvals dropped")
                     await self._redis.run("ZREM", key, member)
@@ -86,4 +86,4 @@ def _milliseconds(at: str) -> int:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Expiry).decode
+decode_expiry = msgspec.json.Decoder(Expiry).decode

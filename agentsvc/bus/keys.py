@@ -85,6 +85,10 @@ def window(shard: int, owner: str) -> tuple[str, ...]:
     return (runs(shard), f"{tag}:held", f"{tag}:ready:{name}", f"{tag}:active:{name}", f"{tag}:held:{name}")
 
 
+def held(shard: int, owner: str) -> str:
+    return window(shard, owner)[-1]
+
+
 def accepting(shard: int) -> str:
     return f"{{q:{shard}}}:accepting"
 

@@ -51,7 +51,7 @@ class Removal:
     async def resume(self, note: bytes) -> None:
         """End what a process began that is no longer there."""
         try:
-            owner, kind, record_id = _decode(note)
+            owner, kind, record_id = decode_removal(note)
         except msgspec.MsgspecError:
             log.exception("unreadable note of a removal dropped")
             await self.bus.removals.remove(note)
@@ -79,4 +79,4 @@ def _note(owner: OwnerId, kind: Kind, record_id: str) -> bytes:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[OwnerId, Kind, str]).decode
+decode_removal = msgspec.json.Decoder(tuple[OwnerId, Kind, str]).decode

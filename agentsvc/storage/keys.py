@@ -22,8 +22,9 @@ from agentsvc.domain.ids import OwnerId, new_id
 # Longer than a command is asked for again after its answer was lost.
 RECEIPT_MS = 60_000
 
-# What SCAN finds the credentials of all owners with.
+# What SCAN finds the records of all owners with.
 EVERY_CREDENTIAL = "{o:*}:credential:*"
+EVERY_SESSION = "{o:*}:session:*"
 
 
 def encoded(name: str) -> str:
