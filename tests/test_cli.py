@@ -6,6 +6,7 @@ import socket
 
 import anyio
 import pytest
+import redis
 from click.testing import CliRunner
 
 from agentsvc.cli import main
@@ -169,3 +170,65 @@ def test_rotate_keys_works_on_the_embedded_redis(agentsvc):
 
     assert result.exit_code == 0, result.output
     assert "0 failed" in result.output
+
+
+def leave(redis_url, *command):
+    with redis.Redis.from_url(redis_url) as client:
+        client.execute_command(*command)
+
+
+def test_doctor_says_that_nothing_is_wrong(agentsvc, redis_url):
+    result = agentsvc("doctor", "--redis-url", redis_url)
+
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith("0 findings in 0 keys, of which 0 are not of agentsvc\n")
+
+
+def test_doctor_finds_and_repairs_only_when_it_is_asked_to(agentsvc, redis_url):
+    leave(redis_url, "SET", "{s:gone}:state", "{}")
+
+    found, repaired, again = (agentsvc("doctor", "--redis-url", redis_url, *flags) for flags in ((), ("--repair",), ()))
+
+    assert (found.exit_code, repaired.exit_code, again.exit_code) == (1, 0, 0)
+    assert "orphan-key (1)" in found.output
+    assert "{s:gone}:state  session gone  repaired" in repaired.output
+    assert "orphan-key" not in again.output
+
+
+def test_doctor_gives_programs_json(agentsvc, redis_url):
+    leave(redis_url, "SET", "{s:gone}:state", "{}")
+    leave(redis_url, "SET", "celery", "not ours", "EX", 60)
+
+    result = agentsvc("doctor", "--redis-url", redis_url, "--json", "--repair")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        "keys": 2,
+        "foreign": 1,
+        "complete": True,
+        "findings": [{"kind": "orphan-key", "key": "{s:gone}:state", "session": "gone", "repaired": True}],
+    }
+
+
+def test_doctor_leaves_what_a_person_has_to_decide_and_says_so(agentsvc, redis_url):
+    leave(redis_url, "SET", "{s:\x1b[31m}:run", "?", "EX", 60)
+
+    result = agentsvc("doctor", "--redis-url", redis_url, "--repair")
+
+    assert result.exit_code == 1
+    assert "not repaired" in result.output
+    assert "\x1b" not in result.output
+
+
+def test_doctor_works_on_the_embedded_redis(agentsvc):
+    result = agentsvc("doctor", "--repair")
+
+    assert result.exit_code == 0, result.output
+    assert "0 findings" in result.output
+
+
+def test_doctor_says_when_redis_is_not_there(agentsvc, tmp_path):
+    result = agentsvc("doctor", "--redis-url", f"unix://{tmp_path}/nowhere.sock")
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")

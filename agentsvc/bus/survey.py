@@ -45,6 +45,11 @@ class Asked(NamedTuple):
     owner: OwnerId
     request: RunRequest | None
 
+    @property
+    def at_ms(self) -> int:
+        """When it came into the stream."""
+        return int(self.entry.partition(b"-")[0])
+
 
 class Claimed(NamedTuple):
     """A request that a worker has claimed and not renewed for a time."""
@@ -84,6 +89,11 @@ class Survey:
         while entries := await self._redis.run("XRANGE", keys.runs(shard), after, "+", "COUNT", _AT_ONCE):
             yield [_asked(*entry) for entry in entries]
             after = f"({entries[-1][0].decode()}"
+
+    async def now_ms(self) -> int:
+        """The time by the clock of Redis."""
+        seconds, micros = await self._redis.run("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def entry(self, shard: int, entry: bytes) -> Asked:
         """One entry of a shard, which may be gone."""

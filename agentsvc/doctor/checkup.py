@@ -29,7 +29,13 @@ async def check_up(settings: Settings, *, repair: bool, pause_s: float = 2.0) ->
 
 async def _repaired(settings: Settings, redis: Redis, findings: Iterable[Finding]) -> list[Line]:
     url = settings.redis_url or ""
-    bus = RedisMessageBus(url, lease_s=settings.lease_s, shards=settings.queue_shards)
+    bus = RedisMessageBus(
+        url,
+        lease_s=settings.lease_s,
+        shards=settings.queue_shards,
+        run_keep_s=settings.run_keep_s,
+        max_runs_per_user=settings.max_runs_per_user,
+    )
     async with RedisStorage(url) as storage, bus:
         repair = Repair(redis, storage, bus)
         return [line_of(finding, repaired=await repair.repair(finding)) for finding in findings]

@@ -55,7 +55,9 @@ MEANINGS: dict[Kind, Meaning] = {
     "silent-worker": Meaning(
         "a worker that is gone is still known to the queue", "forgets it when it has claimed nothing"
     ),
-    "dead-request": Meaning("a run is asked for in a session that is gone", "takes it out of the queue"),
+    "dead-request": Meaning(
+        "a run is asked for in a session that is gone, and no worker comes to drop that", "takes it out of the queue"
+    ),
     "unreadable-request": Meaning("a run request that cannot be read", "takes it out of the queue"),
     "late-announcement": Meaning(
         "something was accepted and nobody asked for a run: no worker finishes what was left half-done",

@@ -38,8 +38,9 @@ class Queue:
     async def look(self, shard: int) -> AsyncGenerator[Finding]:
         """What is wrong with its requests, claims, workers and notes."""
         key = keys.runs(shard).encode()
+        late_ms = await self._survey.now_ms() - int(self._patience.late_s * 1000)
         async for requests in self._survey.asked(shard):
-            async for finding in self._requests(key, requests):
+            async for finding in self._requests(key, requests, late_ms):
                 yield finding
         for claim in await self._survey.silent(shard, self._patience.silent_ms):
             yield Finding("silent-claim", key, member=claim.entry)
@@ -71,14 +72,15 @@ class Queue:
             for member in await self._survey.overdue(key, self._patience.late_s):
                 yield _finding(note, key, member)
 
-    async def _requests(self, key: bytes, requests: list[Asked]) -> AsyncGenerator[Finding]:
-        sessions = {each.request.session_id for each in requests if each.request is not None}
-        alive = await self._survey.alive(list(sessions))
-        for entry, owner, request in requests:
-            if request is None:
-                yield Finding("unreadable-request", key, owner=owner, member=entry)
-            elif request.session_id not in alive:
-                yield Finding("dead-request", key, request.session_id, owner, entry)
+    async def _requests(self, key: bytes, requests: list[Asked], late_ms: int) -> AsyncGenerator[Finding]:
+        """Workers drop those of sessions that are gone when they come to them."""
+        old = {each.request.session_id for each in requests if each.request is not None and each.at_ms < late_ms}
+        gone = old - await self._survey.alive(list(old))
+        for asked in requests:
+            if asked.request is None:
+                yield Finding("unreadable-request", key, owner=asked.owner, member=asked.entry)
+            elif asked.at_ms < late_ms and asked.request.session_id in gone:
+                yield Finding("dead-request", key, asked.request.session_id, asked.owner, asked.entry)
 
 
 class Note(NamedTuple):

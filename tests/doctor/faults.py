@@ -6,6 +6,7 @@ from agentsvc.bus.leases import Grant
 from agentsvc.bus.survey import Survey
 from agentsvc.doctor.findings import Kind
 from agentsvc.domain.ids import SessionId
+from agentsvc.domain.runs import encode_request
 from tests.conftest import wait_until
 from tests.doctor.conftest import ADA, LEASE, WELL, Home
 
@@ -104,7 +105,7 @@ async def _silent(home: Home) -> None:
 
 
 async def dead_request(home: Home) -> None:
-    await home.bus.queue.push(home.request("gone"))
+    await home.redis.run("XADD", "{q:0}:runs", f"{_PAST}-0", "r", encode_request(home.request("gone")))
 
 
 async def unreadable_request(home: Home) -> None:
@@ -131,6 +132,7 @@ async def unreadable_note(home: Home) -> None:
 
 
 REPAIRED: list[tuple[Kind, Callable[[Home], Awaitable[None]]]] = [
+    ("dead-request", dead_request),  # the oldest of a stream can only come first
     ("orphan-key", orphan_key),
     ("unowned-session", unowned_session),
     ("unowned-session", ownerless_head),
@@ -142,7 +144,6 @@ REPAIRED: list[tuple[Kind, Callable[[Home], Awaitable[None]]]] = [
     ("stranded-inbox", stranded_inbox),
     ("silent-claim", silent_claim),
     ("silent-worker", silent_worker),
-    ("dead-request", dead_request),
     ("unreadable-request", unreadable_request),
     ("late-announcement", late_announcement),
     ("late-removal", late_removal),
