@@ -20,6 +20,7 @@ from agentsvc.bus.transcripts import Transcripts
 from agentsvc.bus.workers import Workers
 from agentsvc.domain.ids import new_id
 from agentsvc.kv.client import Redis
+from agentsvc.kv.probe import probe
 
 
 class MessageBus:
@@ -45,7 +46,7 @@ class MessageBus:
     workers: Workers
 
     async def ping(self) -> None:
-        """Raises ConnectionError when the bus does not work."""
+        """Raises ConnectionError, with the reason, when the bus does not work or takes nothing new."""
         raise ConnectionError("this bus is not open")
 
 
@@ -102,6 +103,6 @@ class RedisMessageBus(MessageBus):
         await self._redis.__aexit__(kind, error, trace)
 
     async def ping(self) -> None:
-        await self._redis.run("PING")
+        await probe(self._redis)
         if not self.hub.connected:
             raise ConnectionError("live events are interrupted")

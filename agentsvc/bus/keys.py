@@ -20,6 +20,7 @@
 | ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
 | ``{q:<n>}:expiring`` | until when approvals wait (sorted set, ms) | an entry goes when it is answered or due |
 | ``{w:<worker>}:presence`` | a process that carries out runs (hash) | some lease times after its last word |
+| ``{w:<worker>}:probe`` | what a health check writes (string) | seconds |
 
 Channels: ``{s:<sid>}`` carries the appended events, ``{w:<worker>}`` tells a worker to stop a run or to drain.
 Both may lose messages: the log, the head and the presence repair it.

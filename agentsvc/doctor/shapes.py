@@ -61,6 +61,7 @@ SHAPES = (
     Shape("{q:<n>}:removing", "zset", "shared"),
     Shape("{q:<n>}:expiring", "zset", "shared"),
     Shape("{w:<worker>}:presence", "hash", "expires"),
+    Shape("{w:<worker>}:probe", "string", "expires"),
     Shape("{o:<owner>}:pending-approval", "zset", "owner"),
     Shape("{o:<owner>}:pending-approval:of:<id>", "zset", "owner"),
     Shape("{o:<owner>}:answered-approval", "zset", "owner"),

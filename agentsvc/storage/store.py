@@ -9,6 +9,7 @@ from agentsvc.domain.credentials import CredentialRecord
 from agentsvc.domain.ids import OwnerId
 from agentsvc.domain.sessions import SessionRecord
 from agentsvc.kv.client import Redis
+from agentsvc.kv.probe import probe
 from agentsvc.kv.scripts import Script
 from agentsvc.storage.approvals import ApprovalRecords
 from agentsvc.storage.collection import Collection
@@ -69,7 +70,7 @@ class StorageBase(ABC):
 
     @abstractmethod
     async def ping(self) -> None:
-        """Raises ConnectionError when the storage does not work."""
+        """Raises ConnectionError, with the reason, when the storage does not work or takes nothing new."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,7 +92,7 @@ class RedisStorage(StorageBase):
         return Records(self._redis, owner)
 
     async def ping(self) -> None:
-        await self._redis.run("PING")
+        await probe(self._redis)
 
     async def __aenter__(self) -> Self:
         await self._redis.__aenter__()

@@ -6,6 +6,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import pytest
+
+from agentsvc.agent.tool import tool
 from agentsvc.bus import keys
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.domain import events as ev
@@ -16,7 +19,10 @@ from agentsvc.kv.client import Redis
 from agentsvc.workers.dispatcher import Dispatcher
 from agentsvc.workers.supervisor import Supervisor
 from tests.conftest import Until
-from tests.fakes.models import text
+from tests.fakes.models import call, text
+from tests.fakes.refusals import FULL
+from tests.redis_kinds.chosen import only_standalone
+from tests.redis_kinds.clients import connected
 from tests.runs.conftest import AGENT, OWNER, SESSION, Actors, request
 from tests.runs.test_run import folds, logged
 from tests.workers.conftest import LEASE, Worker, working
@@ -268,3 +274,32 @@ async def test_a_wish_to_drain_that_was_not_heard_is_seen_with_the_next_beat(
             return found is not None and found.draining
 
         await until(draining, "the worker drains")
+
+
+@only_standalone("one server is told to refuse")
+async def test_a_run_that_redis_refuses_for_too_long_is_left_and_taken_up_when_it_is_over(
+    bus: RedisMessageBus, redis_url: str, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentsvc.runs.writer._PATIENCE", 0.1)
+    calls: list[str] = []
+
+    @tool(concurrent=False, always_allowed=True)
+    async def once() -> str:
+        """May not be repeated."""
+        calls.append("once")
+        return "done"
+
+    gate = asyncio.Event()
+    actors = Actors(call("once"), [*text("half"), gate, *text("more")], text("Done"), tools=[once])
+    async with working(redis_url, actors) as (worker,):
+        await ask(bus, "hi")
+        await until(lambda: len(actors.model.requests) == 2, "the tool has run")
+        with connected(redis_url) as operator, FULL.of(operator):
+            gate.set()
+            await until(lambda: not worker.dispatcher._tickets, "the run is left", within=20)
+        await until(lambda: idle(bus), "the run has ended", within=20)
+
+    (reply,) = folds(await logged(bus))
+    assert (reply.text(), reply.finished_reason) == ("Done", "completed")
+    assert calls == ["once"]
+    assert (await bus.inbox.waiting(SESSION)) == []
