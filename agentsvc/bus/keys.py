@@ -67,8 +67,13 @@ class SessionKeys:
         self.run = tag + ":run:"
 
 
-of_session = lru_cache(maxsize=8192)(SessionKeys)
-"""The keys of a session: made once, since every write needs them."""
+_LONGEST_ID = 64  # what is longer is no id of ours, and may be as long as a request
+_remembered = lru_cache(maxsize=8192)(SessionKeys)
+
+
+def of_session(session_id: str) -> SessionKeys:
+    """The keys of a session: made once, since every write needs them."""
+    return _remembered(session_id) if len(session_id) <= _LONGEST_ID else SessionKeys(session_id)
 
 
 def shard_of(session_id: str, shards: int) -> int:

@@ -20,7 +20,6 @@ _FIELDS = (
     *("input", "output", "error"),
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST_ID = 500  # no id of ours is longer: the keys of what is are not even made
 
 T = TypeVar("T")
 _Count = Annotated[int, Meta(ge=0)]
@@ -38,16 +37,13 @@ class Runs:
     async def get(self, owner: OwnerId, run_id: RunId) -> RunView:
         """Raises NotFound for a run that is not there, not any more, or in a session that is not the owner's."""
         session_id, name = session_of(run_id), run_id.rpartition(".")[2]
-        if not session_id or len(run_id) > _LONGEST_ID:
-            raise _missing()
         names = keys.of_session(session_id)
         whose, fields = await self._redis.each(
             ("HMGET", names.head, "owner", "agent"), ("HMGET", names.run + name, *_FIELDS)
         )
         agent_id = _agent(owner, whose)
-        view = None if agent_id is None else _view(session_id, agent_id, name, fields)
-        if view is None:
-            raise _missing()
+        if agent_id is None or (view := _view(session_id, agent_id, name, fields)) is None:
+            raise NotFound("run not found")
         return view
 
     async def page(
@@ -164,7 +160,3 @@ def _error(raw: bytes | None) -> ErrorInfo | None:
         return _decode_error(raw)
     except msgspec.MsgspecError:
         return ErrorInfo()
-
-
-def _missing() -> NotFound:
-    return NotFound("run not found")
