@@ -17,8 +17,9 @@ from granian.errors import ConfigurationError
 from agentsvc import telemetry
 from agentsvc.keyfile import load_or_create_keys
 from agentsvc.kv.binary import ServerMissing
+from agentsvc.kv.check import check_redis
 from agentsvc.kv.embedded import EmbeddedRedis, NotStarted
-from agentsvc.kv.errors import Unreachable
+from agentsvc.kv.errors import Refused, Unreachable
 from agentsvc.kv.lock import DirectoryInUse
 from agentsvc.kv.tether import end_with_parent
 from agentsvc.processes import CLOSING_S, keep_up
@@ -28,7 +29,7 @@ from agentsvc.variables import VARIABLES, SettingsError, Variable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_REFUSALS = (SettingsError, DirectoryInUse, ServerMissing, NotStarted, Unreachable, ConfigurationError)
+_REFUSALS = (SettingsError, DirectoryInUse, ServerMissing, NotStarted, Refused, Unreachable, ConfigurationError)
 
 
 @click.group()
@@ -66,6 +67,7 @@ def serve(**flags: str | None) -> None:
         address = _address(settings.host, settings.port)
         telemetry.configure(settings.log.level, settings.log.format)
         with _redis(settings) as complete:
+            check_redis(complete.redis_url or "")
             _take_out_secrets()
             serve_http(complete, address, lambda: click.echo(_banner(settings)))
 
@@ -82,6 +84,7 @@ def worker(**flags: str | None) -> None:
         # Not at the top: what carries runs out is not needed by every command.
         from agentsvc.worker import work  # noqa: PLC0415
 
+        check_redis(settings.redis_url or "")
         _take_out_secrets()
         click.echo(f"agentsvc {version('agentsvc')}: {settings.workers} processes carry out runs")
         alone = msgspec.structs.replace(settings, no_worker=False)

@@ -141,7 +141,7 @@ def _is_loopback(host: str) -> bool:
 def without_password(url: str) -> str:
     """The URL of a Redis for people to read."""
     url = re.sub(r"(?<=://)(?:([^:/@]*):)?[^/]*@", rf"\1:{MASK}@", url)
-    return re.sub(r"(?<=[?&]password=)[^&]*", MASK, url)
+    return re.sub(r"([?&](?!db=|(?:sentinel_)?username=|ssl_)[^=&]*=)[^&]*", rf"\g<1>{MASK}", url)
 
 
 def _data_home(environ: Mapping[str, str]) -> str:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from agentsvc.kv.address import FORMS, AddressError, parse_address
 from agentsvc.telemetry import Format, Level
 
 PREFIX = "AGENTSVC_"
@@ -18,7 +18,6 @@ Purpose = Literal["model", "mcp", "media", "webhook"]
 Workspaces = Literal["local", "none"]
 AllowPrivate = dict[Purpose, tuple[str, ...]]
 
-_SCHEMES = ("redis", "rediss", "unix")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}")
 
 
@@ -49,10 +48,11 @@ class Variable(Struct, frozen=True, kw_only=True):
         """The value of this text. Raises ``SettingsError``."""
         try:
             return self.parse(text.strip())
-        except ValueError:
+        except ValueError as error:
             name = self.name if self.secret else f"{self.name} ({self.flag})"
             got = "" if self.secret or self.quiet else f", not {text.strip()!r}"
-            raise SettingsError(f"{name}: expected {self.expected}{got}") from None
+            why = f": {error}" if isinstance(error, SettingsError) else ""
+            raise SettingsError(f"{name}: expected {self.expected}{got}{why}") from None
 
 
 def _number(kind: type[int] | type[float], least: float, most: float = float("inf")) -> Callable[[str], Any]:
@@ -94,10 +94,10 @@ def _directory(text: str) -> str:
 
 
 def _redis_url(text: str) -> str:
-    url = urlsplit(text)
-    named = url.path.startswith("/") and not url.hostname if url.scheme == "unix" else bool(url.netloc)
-    if url.scheme not in _SCHEMES or not named:
-        raise ValueError(url.scheme)
+    try:
+        parse_address(text)
+    except AddressError as error:
+        raise SettingsError(str(error)) from None
     return text
 
 
@@ -146,7 +146,7 @@ def _variables() -> dict[str, Variable]:
     variable(
         "redis_url",
         _redis_url,
-        "redis://host, rediss://host or unix:///path (Sentinel and Cluster are not supported yet)",
+        FORMS,
         "A Redis or Valkey of your own. Without it, one is started that keeps its data in the data directory.",
         quiet=True,
     )

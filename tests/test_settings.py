@@ -75,8 +75,8 @@ def test_a_flag_is_named_like_its_variable():
         ("REDIS_URL", "redis://"),
         ("REDIS_URL", "unix://relative/path"),
         ("REDIS_URL", "unix://host/run/redis.sock"),
-        ("REDIS_URL", "redis+sentinel://one:26379,two:26379/main"),
-        ("REDIS_URL", "redis+cluster://one:7000,two:7000"),
+        ("REDIS_URL", "redis+sentinel://one:26379,two:26379/main/x"),
+        ("REDIS_URL", "redis+cluster://one:7000,two:7000/1"),
         ("SECRET_KEYS", "hunter2"),
         ("SECRET_KEYS", base64.b64encode(b"short").decode()),
         ("SECRET_KEYS", f"{KEY},{KEY}"),
@@ -107,15 +107,17 @@ def test_an_error_names_the_variable_and_what_was_expected(name, text):
         "redis://localhost",
         "rediss://user:pass@redis:6380/0",
         "unix:///run/redis.sock",
+        "redis+sentinel://one,two:7000/main",
+        "rediss+cluster://user:pass@one,two?ssl_ca_certs=/ca.pem",
     ],
 )
 def test_every_kind_of_redis_can_be_named(url):
     assert Settings.from_env({"AGENTSVC_REDIS_URL": url}).redis_url == url
 
 
-def test_what_is_not_supported_yet_is_said_to_be():
-    with pytest.raises(SettingsError, match="Sentinel and Cluster are not supported yet"):
-        Settings.from_env({"AGENTSVC_REDIS_URL": "redis+cluster://one:7000"})
+def test_what_is_wrong_with_a_redis_is_said():
+    with pytest.raises(SettingsError, match=r"^AGENTSVC_REDIS_URL .*: a Cluster has only the database 0"):
+        Settings.from_env({"AGENTSVC_REDIS_URL": "redis+cluster://one:7000/1"})
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_an_error_does_not_repeat_a_secret(name, text):
         ("redis://:canary@redis:6379/0", "redis://:**********@redis:6379/0"),
         ("redis://ada:can@ary@redis", "redis://ada:**********@redis"),
         ("unix://ada:canary@/run/redis.sock", "unix://ada:**********@/run/redis.sock"),
-        ("redis://redis?db=0&password=canary&x=1", "redis://redis?db=0&password=**********&x=1"),
+        ("redis://redis?password=canary&db=0", "redis://redis?password=**********&db=0"),
         ("redis://redis:6379", "redis://redis:6379"),
     ],
 )

@@ -49,10 +49,10 @@ def parse_address(url: str) -> Address:
     try:
         split = urlsplit(url)
     except ValueError:
-        raise AddressError(f"expected {FORMS}") from None
+        raise AddressError("this is no URL") from None
     scheme = _SCHEME.fullmatch(split.scheme)
     if scheme is None or split.fragment:
-        raise AddressError(f"expected {FORMS}; special characters of a password are written as %23 and the like")
+        raise AddressError("another scheme, or a part after #: in a password it is written as %23")
     kind = cast("Kind", scheme[2] or "standalone")
     options = _options(split.query)
     user, hosts = _authority(split, kind)
@@ -69,14 +69,15 @@ def parse_address(url: str) -> Address:
         found["service"] = path.pop(0) if path else ""
         if not found["service"]:
             raise AddressError("a Sentinel URL names the service: redis+sentinel://host,host/service")
-    if split.scheme == "unix":
-        return Address(path=_socket(split), db=_db([], options), **found, **_none_left(options))
+    db = _db([] if split.scheme == "unix" else path, options)
+    if options:
+        known = ", ".join(("db", *_LOGIN, *_TLS))
+        raise AddressError(f"an option is not known; there are {known}, and with Sentinel {', '.join(_SENTINEL_LOGIN)}")
     if kind == "standalone" and len(hosts) > 1:
         raise AddressError("several hosts are for redis+sentinel:// and redis+cluster://")
-    db = _db(path, options)
     if kind == "cluster" and db:
         raise AddressError("a Cluster has only the database 0")
-    return Address(hosts=hosts, db=db, **found, **_none_left(options))
+    return Address(hosts=hosts, path=_socket(split) if split.scheme == "unix" else "", db=db, **found)
 
 
 def _authority(split: SplitResult, kind: Kind) -> tuple[dict[str, str], tuple[Host, ...]]:
@@ -128,10 +129,3 @@ def _db(path: list[str], options: dict[str, str]) -> int:
     if len(named) > 1 or not all(re.fullmatch("[0-9]{1,5}", name) for name in named):
         raise AddressError("a database is one whole number: redis://host/0")
     return int(named[0]) if named else 0
-
-
-def _none_left(options: dict[str, str]) -> dict[str, Any]:
-    if options:
-        known = ", ".join(("db", *_LOGIN, *_TLS))
-        raise AddressError(f"an option is not known; there are {known}, and with Sentinel {', '.join(_SENTINEL_LOGIN)}")
-    return {}
