@@ -63,10 +63,8 @@ async def park(bus: MessageBus, owner: OwnerId, agent_id: AgentId, session_id: S
     assert isinstance(grant, Grant)
     state = AgentState(session_id=session_id, reply_context=ReplyContext(reply_id=REPLY), approvals=list(questions))
     done = [entry for entry, _ in grant.inbox]
-    await bus.leases.write(
-        session_id, grant.fence, grant.seq + 1, [], Entry(done=done, state=msgspec.json.encode(state))
-    )
-    await bus.leases.release(session_id, grant.fence, "awaiting_permission")
+    await bus.leases.write(grant, grant.seq + 1, [], Entry(done=done, state=msgspec.json.encode(state)))
+    await bus.leases.release(grant, "awaiting_permission")
 
 
 async def ask(redis_url: str, owner: OwnerId, agent_id: AgentId, session_id: SessionId, **fields: Any) -> str:

@@ -22,6 +22,8 @@ from agentsvc.domain.ids import new_id
 from agentsvc.kv.client import Redis
 from agentsvc.kv.probe import probe
 
+_MOST_WAITING = 1000  # entries of one inbox
+
 
 class MessageBus:
     """What a bus is made of: each part is one way in which a payload ends.
@@ -75,7 +77,7 @@ class RedisMessageBus(MessageBus):
         self._bulk = Redis(url)  # long answers hold up nobody's first token
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}"
         self.heads = Heads(self._redis)
-        self.inbox = Inbox(self._redis, shards, run_keep_s=run_keep_s)
+        self.inbox = Inbox(self._redis, shards, _MOST_WAITING)
         self.queue = Queue(self._redis, shards, max_queued=max_queued, max_runs_per_user=max_runs_per_user)
         self.leases = Leases(self._redis, lease_s, log_keep, run_keep_s=run_keep_s)
         self.log = Log(self._bulk)

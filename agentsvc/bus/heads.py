@@ -60,6 +60,7 @@ class Heads:
             _REMOVE,
             (
                 names.head,
+                names.runs,
                 names.log,
                 names.replies,
                 names.inbox,
@@ -70,7 +71,7 @@ class Heads:
                 names.accepted,
                 names.channel,
             ),
-            (session_id,),
+            (session_id, names.run),
         )
 
 

@@ -1,14 +1,14 @@
 """The right to write a session: taken for a time, numbered, checked by every write."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 from msgspec import Struct
 
 from agentsvc.bus import keys
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId, new_id
-from agentsvc.domain.runs import RunRequest
+from agentsvc.domain.runs import RunRequest, Stop, name_of
 from agentsvc.domain.sessions import Status
 from agentsvc.kv.client import Redis
 from agentsvc.kv.scripts import Script
@@ -27,7 +27,9 @@ class Grant(Struct, frozen=True):
 
     ``resumed`` says that an earlier holder did not finish its run, ``attempts`` how often that happened without its
     being handed over. ``token`` is that of this lease alone. ``known``: state and context are as the known lease left
-    them, and left out here. ``inbox`` holds entry ids and inputs, oldest first.
+    them, and left out here. ``inbox`` holds entry ids and inputs, oldest first. ``age_s`` is for how long the run has
+    been at it since its last reply ended, or since it began; ``input_tokens`` and ``output_tokens`` are those that it
+    has used, ``reply_id`` is what it wrote last.
     """
 
     session_id: SessionId
@@ -39,11 +41,15 @@ class Grant(Struct, frozen=True):
     seq: int
     resumed: bool
     attempts: int
-    stop: bool
+    stop: Stop | None
     known: bool
     state: bytes
     context: list[bytes]
     inbox: list[tuple[bytes, bytes]]
+    age_s: float = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reply_id: str = ""
 
 
 class Busy(Struct, frozen=True):
@@ -58,7 +64,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     ``mark`` says that the events open or close a reply, ``next`` that they close one and what it kept waiting is
     answered now; ``done`` are inbox entries that have been taken in; ``keep`` is how many messages of the context stay
     before ``context`` is appended (-1: all); ``messages`` are those of the transcript that are new or have changed, as
-    id and JSON.
+    id and JSON, or that go, with nothing. ``kept`` is how many messages the state keeps for later (-1: as before);
+    ``run`` are fields of the run and their values.
     """
 
     mark: Mark = ""
@@ -67,6 +74,25 @@ class Entry(Struct, frozen=True, kw_only=True):
     context: Sequence[bytes] = ()
     messages: Sequence[tuple[str, bytes]] = ()
     state: bytes = b""
+    kept: int = -1
+    run: Mapping[str, str | bytes | int] = {}
+
+
+class Heard(Struct, frozen=True):
+    """What a write tells: the stop that was asked for, and how many entries wait in the inbox."""
+
+    stop: Stop | None
+    waiting: int
+
+
+class Renewal(NamedTuple):
+    """Whether a lease is still held, and the stop that was asked for."""
+
+    held: bool
+    stop: Stop | None
+
+
+_LOST = Renewal(held=False, stop=None)
 
 
 class Leases:
@@ -76,9 +102,9 @@ class Leases:
 
     def __init__(self, redis: Redis, lease_s: float, log_keep: int, *, run_keep_s: float) -> None:
         self._redis = redis
-        self._run_keep_ms = int(run_keep_s * 1000)
         self._lease_ms = int(lease_s * 1000)
         self._log_keep = log_keep
+        self._run_keep_ms = int(run_keep_s * 1000)
 
     async def take(self, request: RunRequest, worker: str, known: str = "") -> Grant | Busy | None:
         """The lease, if something is to be done; None when the session is idle, gone or not of this owner and agent.
@@ -88,8 +114,18 @@ class Leases:
         names, token = keys.of_session(request.session_id), new_id()
         reply = await self._redis.call(
             _TAKE,
-            (names.head, names.inbox, names.state, names.context),
-            (request.owner, request.agent_id, worker, token, self._lease_ms, request.run_id, known),
+            (names.head, names.inbox, names.state, names.context, names.runs),
+            (
+                request.owner,
+                request.agent_id,
+                worker,
+                token,
+                self._lease_ms,
+                request.run_id,
+                known,
+                request.cause,
+                names.run,
+            ),
         )
         match reply[0]:
             case b"granted":
@@ -99,15 +135,14 @@ class Leases:
             case _:
                 return None
 
-    async def write(
-        self, session_id: SessionId, fence: int, first_seq: int, events: Sequence[bytes], entry: Entry
-    ) -> bool:
-        """Append events and move what ``entry`` says, in one step; says whether a stop was asked for.
+    async def write(self, grant: Grant, first_seq: int, events: Sequence[bytes], entry: Entry) -> Heard:
+        """Append events and move what ``entry`` says, in one step.
 
         Safe to repeat. Raises LeaseLost when somebody else has taken the session, or it is gone.
         """
-        names = keys.of_session(session_id)
+        names = keys.of_session(grant.session_id)
         messages = [word for pair in entry.messages for word in pair]
+        run = [word for pair in entry.run.items() for word in pair]
         reply = await self._redis.call(
             _WRITE,
             (
@@ -120,15 +155,17 @@ class Leases:
                 names.order,
                 names.state,
                 names.channel,
+                names.run + name_of(grant.run_id),
             ),
             (
-                fence,
+                grant.fence,
                 self._lease_ms,
                 entry.keep,
                 first_seq,
                 entry.mark,
                 self._log_keep,
                 entry.state,
+                entry.kept,
                 len(events),
                 *events,
                 len(entry.done),
@@ -137,37 +174,47 @@ class Leases:
                 *entry.context,
                 len(messages),
                 *messages,
+                len(run),
+                *run,
             ),
         )
         if reply[0] != 1:
-            raise LeaseLost(f"session {session_id}: fence {fence}, reply {reply}")
-        return bool(reply[1])
+            raise LeaseLost(f"session {grant.session_id}: fence {grant.fence}, reply {reply}")
+        return Heard(_stop(reply[1]), reply[2])
 
-    async def renew(self, held: Sequence[tuple[SessionId, int]]) -> list[bool | None]:
-        """Prolong many leases in one round trip: for each, whether a stop was asked for; None when it is lost."""
+    async def renew(self, grants: Sequence[Grant]) -> list[Renewal]:
+        """Prolong many leases in one round trip: what became of each."""
         replies = await self._redis.each(
             *(
-                self._redis.evalsha(_RENEW, (keys.of_session(session).head,), (fence, self._lease_ms))
-                for session, fence in held
+                self._redis.evalsha(_RENEW, (keys.of_session(grant.session_id).head,), (grant.fence, self._lease_ms))
+                for grant in grants
             )
         )
-        return [bool(reply[1]) if reply[0] == 1 else None for reply in replies]
+        return [Renewal(held=True, stop=_stop(reply[1])) if reply[0] == 1 else _LOST for reply in replies]
 
-    async def release(self, session_id: SessionId, fence: int, status: Status) -> Release:
+    async def release(self, grant: Grant, status: Status) -> Release:
         """Give the lease back with the status that stays, unless something new waits or a parked reply shall stop: then
         the holder stays.
 
         The status ``running`` hands an unfinished run over. Raises LeaseLost.
         """
-        names = keys.of_session(session_id)
-        reply = await self._redis.call(_RELEASE, (names.head, names.inbox), (fence, status))
+        names = keys.of_session(grant.session_id)
+        reply = await self._redis.call(
+            _RELEASE,
+            (names.head, names.inbox, names.runs, names.run + name_of(grant.run_id)),
+            (grant.fence, status, self._run_keep_ms, names.run),
+        )
         if reply == b"lost":
-            raise LeaseLost(f"session {session_id}: fence {fence}")
+            raise LeaseLost(f"session {grant.session_id}: fence {grant.fence}")
         return cast("Release", reply.decode())
 
 
+def _stop(reply: bytes) -> Stop | None:
+    return cast("Stop", reply.decode()) if reply else None
+
+
 def _grant(request: RunRequest, token: str, reply: list[Any]) -> Grant:
-    _, fence, seq, run_id, resumed, attempts, stop, known, state, context, inbox = reply
+    _, fence, seq, run_id, resumed, attempts, stop, known, state, context, inbox, age_ms, used, made, reply_id = reply
     return Grant(
         session_id=request.session_id,
         owner=request.owner,
@@ -178,9 +225,13 @@ def _grant(request: RunRequest, token: str, reply: list[Any]) -> Grant:
         fence=fence,
         seq=seq,
         resumed=bool(resumed),
-        stop=bool(stop),
+        stop=_stop(stop),
         known=bool(known),
         state=state,
         context=context,
         inbox=[(entry, fields[1]) for entry, fields in inbox],
+        age_s=age_ms / 1000,
+        input_tokens=used,
+        output_tokens=made,
+        reply_id=reply_id.decode(),
     )

@@ -17,6 +17,7 @@ from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, RunId, SessionId
 from agentsvc.domain.messages import Block, DataBlock, Msg, TextBlock, URLSource
 from agentsvc.domain.permissions import MOST_RULES
+from agentsvc.domain.runs import BusyPolicy
 
 ChatInput = Msg | list[Msg] | UserConfirmResult | ExternalExecutionResult | None
 
@@ -31,12 +32,16 @@ class ChatIn:
     """``input`` must be there: a message, several, the answer to what a parked reply waits for, or null for a turn
     without new input. A message whose id is empty came without one, and is given one when it is kept.
 
+    ``busy_policy`` says what becomes of messages when the agent is at work, or waits for an answer: they are ``queue``d
+    for its next step, which is the default, ``reject``ed, or ``interrupt`` the reply. An answer is taken in any case.
+
     No struct, since these have no tag that tells them all apart: see ``decode_chat``.
     """
 
     agent_id: AgentId
     session_id: SessionId
     input: ChatInput
+    busy_policy: BusyPolicy = "queue"
 
 
 class ChatOut(Struct, frozen=True, kw_only=True):
@@ -51,6 +56,7 @@ class _Envelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agent_id: AgentId
     session_id: SessionId
     input: Any
+    busy_policy: BusyPolicy = "queue"
 
 
 def decode_chat(body: bytes) -> ChatIn:
@@ -65,7 +71,13 @@ def decode_chat(body: bytes) -> ChatIn:
     decoded: ChatInput = msgspec.convert(given, kind)
     if refused := list(islice(_refused(decoded), MOST_TOLD)):
         raise refusal(refused)
-    return ChatIn(agent_id=value["agent_id"], session_id=value["session_id"], input=_unnamed(decoded, given))
+    envelope = msgspec.convert({**value, "input": None}, _Envelope)
+    return ChatIn(
+        agent_id=envelope.agent_id,
+        session_id=envelope.session_id,
+        input=_unnamed(decoded, given),
+        busy_policy=envelope.busy_policy,
+    )
 
 
 def _kind(value: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
-from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
+from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId, new_id
 from agentsvc.domain.messages import ErrorInfo, Msg
 
@@ -20,6 +20,11 @@ Stop = Literal["step", "now", "discard"]
 def run_id_of(session_id: SessionId, name: str) -> RunId:
     """The id of a run, which says of which session it is; ``name`` is unique there."""
     return RunId(f"{session_id}.{name}")
+
+
+def name_of(run_id: RunId) -> str:
+    """What names the run in its session."""
+    return run_id.rpartition(".")[2]
 
 
 def session_of(run_id: RunId) -> SessionId:
@@ -51,12 +56,22 @@ class RunView(Struct, frozen=True, kw_only=True):
 
 
 class Messages(Struct, frozen=True, tag="messages"):
-    """Messages that were accepted together and are answered by one reply; none at all asks for a turn without input."""
+    """Messages that were accepted together and are answered by one reply; none at all asks for a turn without input.
+
+    Those that ``interrupt`` are not for the reply in flight, which was told to stop for them.
+    """
 
     messages: list[Msg]
+    interrupt: bool = False
 
 
-Input = Messages | UserConfirmResult | ExternalExecutionResult | UserInterrupt
+class Closing(Struct, frozen=True, tag="closing"):
+    """A parked reply is to end, with this strength."""
+
+    stop: Stop = "now"
+
+
+Input = Messages | UserConfirmResult | ExternalExecutionResult | Closing
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
 from agentsvc.domain.ids import AgentId, NewId, SessionId
+from agentsvc.domain.runs import Stop
 from agentsvc.domain.sessions import (
     CreateSession,
     MessagePage,
@@ -118,16 +119,23 @@ class SessionController(Controller):
     )
     async def interrupt(
         self,
+        *,
         user_id: UserId,
         chat: NamedDependency[Chat],
         attempt: NamedDependency[Attempt],
         session_id: FromPath[SessionId],
         agent_id: FromQuery[AgentId],
+        strength: Annotated[
+            Stop,
+            QueryParameter(
+                description="`step`: after the step in progress; `now`; `discard`: now, and the reply is forgotten."
+            ),
+        ] = "now",
     ) -> Interrupted:
         """Stop the reply in flight, or close the one that waits. Without either nothing happens."""
 
         async def interrupt(new_id: NewId) -> Interrupted:
-            await chat.interrupt(user_id, session_id, agent_id, new_id)
+            await chat.interrupt(user_id, session_id, agent_id, strength, new_id)
             return Interrupted(session_id=session_id)
 
         return await attempt.carry_out(interrupt, Interrupted)

@@ -10,6 +10,7 @@ from agentsvc.agent.loop import Reply
 from agentsvc.bus.leases import Entry, Mark
 from agentsvc.domain.messages import Msg, encode_message
 from agentsvc.domain.states import AgentState
+from agentsvc.runs.account import Account
 from agentsvc.runs.writer import Writer
 
 _encode = msgspec.json.Encoder().encode
@@ -34,8 +35,11 @@ class ReplyJournal:
     last, are as of the last record.
     """
 
-    def __init__(self, writer: Writer, stored: Stored, done: Sequence[bytes], *, resumed: bool) -> None:
+    def __init__(
+        self, writer: Writer, account: Account, stored: Stored, done: Sequence[bytes], *, resumed: bool
+    ) -> None:
         self._writer = writer
+        self._account = account
         self.stored = stored
         self._done = done
         self._resumed = resumed
@@ -43,10 +47,14 @@ class ReplyJournal:
         self.recorded: AgentState | None = None
         self.reply: Reply
 
+    def take_in(self, entry: bytes) -> None:
+        """This one goes with the next record, too."""
+        self._done = (*self._done, entry)
+
     def record(self) -> None:
         state, message = self.reply.state, self.reply.message
         kept = _common(self.stored.messages, state.context)
-        reply = encode_message(message)
+        reply = b"" if self.reply.discarded else encode_message(message)
         context = [reply if each is message else encode_message(each) for each in state.context[kept:]]
         self._writer.attach(
             Entry(
@@ -56,6 +64,8 @@ class ReplyJournal:
                 context=context,
                 messages=[(message.id, reply)],
                 state=encode_state(state),
+                kept=len(state.waiting),
+                run=self._account.fields,
             )
         )
         self.stored = Stored(state.context, [*self.stored.lengths[:kept], *map(len, context)])

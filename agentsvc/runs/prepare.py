@@ -66,17 +66,16 @@ class Prepare:
 
     async def agent(self, grant: Grant, records: Bundle | None) -> Agent:
         """An agent for the next reply. One that cannot be made has a model that says why, and the reply ends so."""
-        name = records.agent.data.name if records is not None and records.agent is not None else "agent"
         if grant.attempts >= _ATTEMPTS:
-            return Agent(name, "", Unprepared(f"The reply failed {grant.attempts} times and was given up."))
+            return unprepared(records, f"The reply failed {grant.attempts} times and was given up.")
         try:
             return await self._agent(grant, records)
         except AgentServiceError as error:
             log.warning("session %s: the agent cannot be set up: %s", grant.session_id, error)
-            return Agent(name, "", Unprepared(error.detail))
+            return unprepared(records, error.detail)
         except Exception:
             log.exception("session %s: the agent cannot be set up", grant.session_id)
-            return Agent(name, "", Unprepared(None))
+            return unprepared(records)
 
     async def _agent(self, grant: Grant, records: Bundle | None) -> Agent:
         record, chosen, spare = _parts(records)
@@ -133,6 +132,12 @@ class Unprepared(ChatModelBase):
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[ModelDelta]:  # noqa: ARG002 - whatever is asked
         raise ModelError("setup", "the agent could not be set up", told=self._told)
+
+
+def unprepared(records: Bundle | None, told: str | None = None) -> Agent:
+    """An agent that only says that, and why, it could not be set up."""
+    name = records.agent.data.name if records is not None and records.agent is not None else "agent"
+    return Agent(name, "", Unprepared(told))
 
 
 def _parts(records: Bundle | None) -> tuple[AgentRecord, ChatModelConfig, ChatModelConfig | None]:

@@ -3,36 +3,38 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Generator, Sequence
+from contextlib import aclosing, contextmanager
+from functools import partial
 
-import msgspec
 from msgspec.structs import replace
 
-from agentsvc.agent.answers import Answer, withdrawn
-from agentsvc.agent.interruption import Interruption
+from agentsvc.agent.agent import Agent
+from agentsvc.agent.answers import Answer
+from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.loop import Reply
 from agentsvc.agent.standing import open_calls
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.leases import Entry, Grant
 from agentsvc.domain.approvals import Approval
 from agentsvc.domain.errors import LeaseLost
-from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
+from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import SessionId
-from agentsvc.domain.messages import Msg, decode_message
-from agentsvc.domain.runs import Input, Messages, decode_input
+from agentsvc.domain.messages import Msg
+from agentsvc.domain.runs import Closing, Input, Messages, Stop
 from agentsvc.domain.sessions import Status
-from agentsvc.domain.states import AgentState, ReplyContext
+from agentsvc.domain.states import AgentState
 from agentsvc.domain.times import now
+from agentsvc.runs.account import Account
+from agentsvc.runs.arrivals import Arrivals
 from agentsvc.runs.journal import ReplyJournal, Stored, encode_state
 from agentsvc.runs.memory import Remembered
-from agentsvc.runs.prepare import Prepare
+from agentsvc.runs.prepare import Prepare, unprepared
+from agentsvc.runs.reading import state_of
 from agentsvc.runs.writer import Writer
 from agentsvc.storage.store import Bundle
 
 log = logging.getLogger(__name__)
-
-_decode_state = msgspec.json.Decoder(AgentState).decode
 
 
 class Run:
@@ -54,11 +56,10 @@ class Run:
         self._grant = grant
         self._records: deque[Bundle | None] = deque(records)
         self._interruption = Interruption()
-        self._waiting = deque(grant.inbox)
         if grant.known and remembered is not None:
             self._state, self._stored = remembered.state, remembered.stored
         else:
-            self._state = _state(grant)
+            self._state = state_of(grant)
             # One that cannot be read is rewritten with all that stands around it.
             whole = len(self._state.context) == len(grant.context)
             self._stored = Stored(self._state.context, [*map(len, grant.context)]) if whole else Stored([], [])
@@ -68,16 +69,19 @@ class Run:
         self._handed_over = False
         self._cancelled = False
         self.writer = Writer(bus.leases, grant, on_stop=self.interrupt, on_lost=self._cancel)
-        if grant.stop:
-            self.interrupt()
+        self._account = Account(grant)
+        self._arrivals = Arrivals(bus.inbox, self.writer, grant)
+        self._since = asyncio.get_running_loop().time() - grant.age_s
+        if grant.stop is not None:
+            self.interrupt(grant.stop)
 
     @property
     def session_id(self) -> SessionId:
         return self._grant.session_id
 
     @property
-    def fence(self) -> int:
-        return self._grant.fence
+    def grant(self) -> Grant:
+        return self._grant
 
     @property
     def remembered(self) -> Remembered:
@@ -85,8 +89,8 @@ class Run:
         size = sum(self._stored.lengths) + len(encode_state(self._state))
         return Remembered(self._grant.token, self._state, self._stored, size)
 
-    def interrupt(self) -> None:
-        self._interruption.request()
+    def interrupt(self, stop: Stop) -> None:
+        self._interruption.request(stop)
 
     def hand_over(self) -> None:
         self._handed_over = True
@@ -104,7 +108,7 @@ class Run:
                 self._task.uncancel()
         await self.writer.settle()
         if self._handed_over:
-            await self._bus.leases.release(self.session_id, self.fence, "running")
+            await self._bus.leases.release(self._grant, "running")
         return not self._handed_over
 
     def lose(self) -> None:
@@ -124,8 +128,8 @@ class Run:
             await self._reply()
         while True:
             await self._reply_to_those_waiting()
-            if self._waiting:
-                await self._take_in(*self._waiting.popleft())
+            if self._arrivals:
+                await self._take_in(*self._arrivals.next())
             elif self._open and self._interruption.requested:
                 await self._reply()
             elif await self._released():
@@ -135,22 +139,28 @@ class Run:
         """Leave, unless there is something to be done after all."""
         await self.writer.settle()
         await self._forget_approvals()
-        match await self._bus.leases.release(self.session_id, self.fence, _status(self._state)):
+        match await self._bus.leases.release(self._grant, _status(self._state)):
             case "released":
                 return True
             case "waiting":
-                self._waiting.extend(await self._bus.inbox.waiting(self.session_id))
+                await self._arrivals.look()
             case "stop":
-                self.interrupt()
+                await self._heed()
         return False
+
+    async def _heed(self) -> None:
+        """Hear how the parked reply shall stop."""
+        renewal = (await self._bus.leases.renew([self._grant]))[0]
+        if renewal.stop is not None:
+            self.interrupt(renewal.stop)
 
     @property
     def _open(self) -> bool:
         """A reply has begun and not ended: it is parked, or another worker has left it."""
         return bool(self._state.reply_context.reply_id)
 
-    async def _take_in(self, entry: bytes, raw: bytes) -> None:
-        match _input(raw):
+    async def _take_in(self, entry: bytes, given: Input | None) -> None:
+        match given:
             case Messages(messages=messages) if not self._open:
                 await self._reply(messages, entry=entry)
             case Messages(messages=messages):  # kept in order, so that the question can still be answered
@@ -158,8 +168,8 @@ class Run:
                 self._record(entry)
             case (UserConfirmResult() | ExternalExecutionResult()) as answer if self._open:
                 await self._reply(answer=answer, entry=entry)
-            case UserInterrupt() if self._open:
-                self.interrupt()
+            case Closing(stop=stop) if self._open:
+                self.interrupt(stop)
                 await self._reply(entry=entry)
             case _:  # an answer to a question that nobody asks any more, or nothing that can be read
                 self.writer.attach(Entry(done=(entry,)))
@@ -174,26 +184,54 @@ class Run:
         self, inputs: Sequence[Msg] = (), *, answer: Answer | None = None, entry: bytes | None = None
     ) -> None:
         records = await self._current_records()
-        agent = await self._prepare.agent(self._grant, records)
-        if records is not None:
-            self._state.permission_context = replace(
-                self._state.permission_context, mode=records.session.permission_mode
-            )
-        done = () if entry is None else (entry,)
-        journal = ReplyJournal(self.writer, self._stored, done, resumed=self._open)
-        journal.reply = reply = Reply(agent, self._state, journal, self._interruption, now)
-        async with aclosing(reply.events(inputs, answer)) as events:
-            async for event in events:
-                self.writer.append(event)
-                if self.writer.full:
-                    await self.writer.settle()
-                if journal.recorded is not None:
-                    await self._tell_approvals(journal.recorded)
+        with self._limited(records):
+            agent = await self._agent(records)
+            if records is not None:
+                self._state.permission_context = replace(
+                    self._state.permission_context, mode=records.session.permission_mode
+                )
+            done = () if entry is None else (entry,)
+            journal = ReplyJournal(self.writer, self._account, self._stored, done, resumed=self._open)
+            arrivals = partial(self._arrivals.into, journal)
+            journal.reply = reply = Reply(agent, self._state, journal, self._interruption, now, arrivals=arrivals)
+            await self._follow(reply, journal, inputs, answer)
         self._state = reply.state
         self._stored = journal.stored
         await self.writer.settle()
         if not reply.parked:
             self._interruption.reset()
+            self._since = asyncio.get_running_loop().time()
+
+    async def _agent(self, records: Bundle | None) -> Agent:
+        """To set one up may take long; one that is to stop is not needed any more, but the reply has to end."""
+        try:
+            with self._interruption:
+                return await self._prepare.agent(self._grant, records)
+        except Interrupted:
+            return unprepared(records)
+
+    async def _follow(self, reply: Reply, journal: ReplyJournal, inputs: Sequence[Msg], answer: Answer | None) -> None:
+        async with aclosing(reply.events(inputs, answer)) as events:
+            async for event in events:
+                self._account.hear(event)
+                self.writer.append(event)
+                if self.writer.full:
+                    await self.writer.settle()
+                if journal.recorded is not None:
+                    await self._tell_approvals(journal.recorded)
+
+    @contextmanager
+    def _limited(self, records: Bundle | None) -> Generator[None]:
+        """The reply ends when its run has taken as long as its agent may."""
+        agent = records.agent if records is not None else None
+        if agent is None or (limit := agent.data.run_config.time_limit) is None:
+            yield
+            return
+        timer = asyncio.get_running_loop().call_at(self._since + limit, self._interruption.expire)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     async def _tell_approvals(self, state: AgentState) -> None:
         """Bring the records of questions up to date with a state, once that is kept."""
@@ -211,44 +249,13 @@ class Run:
             await self.writer.settle()
 
     def _record(self, *done: bytes) -> None:
-        self.writer.attach(Entry(done=done, state=encode_state(self._state)))
+        self.writer.attach(Entry(done=done, state=encode_state(self._state), kept=len(self._state.waiting)))
 
     async def _current_records(self) -> Bundle | None:
         """Those that were read with the lease for the first reply, as they are now for each later one."""
         if self._records:
             return self._records.popleft()
         return await self._prepare.records(self._grant.owner, self._grant.session_id)
-
-
-def _input(raw: bytes) -> Input | None:
-    try:
-        return decode_input(raw)
-    except msgspec.MsgspecError:
-        log.exception("unreadable entry of an inbox dropped")
-        return None
-
-
-def _state(grant: Grant) -> AgentState:
-    """The state as it was recorded. What cannot be read is left out, since a session must stay usable."""
-    state = AgentState(session_id=grant.session_id)
-    if grant.state:
-        try:
-            state = _decode_state(grant.state)
-        except msgspec.MsgspecError:
-            log.exception("session %s: its state cannot be read and begins anew", grant.session_id)
-    context = [message for raw in grant.context if (message := _message(grant, raw)) is not None]
-    if not context or context[-1].id != state.reply_context.reply_id:
-        state.reply_context = ReplyContext()
-        state.approvals = withdrawn(state.approvals, now())
-    return replace(state, context=context)
-
-
-def _message(grant: Grant, raw: bytes) -> Msg | None:
-    try:
-        return decode_message(raw)
-    except msgspec.MsgspecError:
-        log.exception("session %s: a message of its context cannot be read", grant.session_id)
-        return None
 
 
 def _status(state: AgentState) -> Status:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from agentsvc.bus.leases import Entry, Grant, Leases
+from agentsvc.bus.leases import Entry, Grant, Heard, Leases
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import LeaseLost
+from agentsvc.domain.runs import Stop
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,16 @@ class Writer:
     would know of it.
 
     ``on_stop`` is called when a write tells that a stop was asked for, ``on_lost`` when the lease has gone to somebody
-    else, Redis stays away or refuses; nothing is written after that.
+    else, Redis stays away or refuses; nothing is written after that. ``waiting`` is how many entries the inbox had at
+    the last write.
     """
 
-    def __init__(self, leases: Leases, grant: Grant, on_stop: Callable[[], None], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self, leases: Leases, grant: Grant, on_stop: Callable[[Stop], None], on_lost: Callable[[], None]
+    ) -> None:
         self._leases = leases
+        self._grant = grant
         self._session_id = grant.session_id
-        self._fence = grant.fence
         self._seq = grant.seq
         self._on_stop = on_stop
         self._on_lost = on_lost
@@ -53,20 +57,21 @@ class Writer:
         self._parts: list[str] = []
         self._growing: tuple[type, str] | None = None
         self._held = False
-        self._waiting = 0
+        self._ahead = 0
         self._units: deque[tuple[list[ev.Event], Entry]] = deque()
         self._task: asyncio.Task[None] | None = None
         self.lost: Exception | None = None
+        self.waiting = len(grant.inbox)
         self.wrote_at = 0.0
 
     @property
     def full(self) -> bool:
         """So much waits that whoever produces should wait with it."""
-        return self._waiting > _AHEAD
+        return self._ahead > _AHEAD
 
     def append(self, event: ev.Event) -> None:
         """One more event, to be written soon."""
-        self._waiting += _weight(event)
+        self._ahead += _weight(event)
         if isinstance(event, _DELTAS):
             self._grow(event)
         else:
@@ -138,19 +143,20 @@ class Writer:
     async def _write(self, events: list[ev.Event], entry: Entry) -> None:
         first = self._seq + 1
         raw = [_numbered(event, seq) for seq, event in enumerate(events, first)]
-        stop = await self._persist(first, raw, entry)
+        heard = await self._persist(first, raw, entry)
         self._seq += len(raw)
-        self._waiting -= sum(map(_weight, events))
+        self._ahead -= sum(map(_weight, events))
         self.wrote_at = asyncio.get_running_loop().time()
-        if stop:
-            self._on_stop()
+        self.waiting = heard.waiting
+        if heard.stop is not None:
+            self._on_stop(heard.stop)
 
-    async def _persist(self, first: int, raw: Sequence[bytes], entry: Entry) -> bool:
+    async def _persist(self, first: int, raw: Sequence[bytes], entry: Entry) -> Heard:
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE
         while True:
             try:
-                return await self._leases.write(self._session_id, self._fence, first, raw, entry)
+                return await self._leases.write(self._grant, first, raw, entry)
             except ConnectionError:
                 if loop.time() > until:
                     raise

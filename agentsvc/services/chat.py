@@ -11,10 +11,10 @@ from agentsvc.domain.answers import Answer, already_answered, calls_of, check, l
 from agentsvc.domain.approvals import Approval, approval_of
 from agentsvc.domain.chat import ChatIn, ChatOut
 from agentsvc.domain.errors import NotFound
-from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult, UserInterrupt
+from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import AgentId, NewId, OwnerId, SessionId, new_id
 from agentsvc.domain.messages import Msg
-from agentsvc.domain.runs import Cause, Input, Messages, RunRequest, run_id_of
+from agentsvc.domain.runs import BusyPolicy, Cause, Input, Messages, RunRequest, Stop, run_id_of
 from agentsvc.domain.times import now
 from agentsvc.services.sessions import Sessions
 
@@ -30,8 +30,9 @@ class Chat:
         """Keep the input and ask for a run. The same message id twice is one message.
 
         New ids go to messages without one, and to the run. Input without any message is the same when its run is.
-        Raises NotFound for a session that is not the owner's or not of this agent, Conflict for a message id in use.
-        Messages are refused with Overloaded while too much waits; answers are not, since what waits for them is begun.
+        Raises NotFound for a session that is not the owner's or not of this agent, Conflict for a message id in use,
+        SessionBusy when the policy does not wait for a busy one, and Overloaded while too much waits. Answers are never
+        refused so, since what waits for them has begun.
         An answer has to fit what was asked, see ``check``; one that comes too late is kept and changes nothing.
         """
         if isinstance(data.input, UserConfirmResult | ExternalExecutionResult):
@@ -40,7 +41,8 @@ class Chat:
         await self.bus.queue.check_room(data.session_id)
         messages = _named(data.input, new_id)
         request = _request(owner, data.session_id, data.agent_id, "chat", new_id)
-        return await self._keep(request, Messages(messages), messages)
+        entry = Messages(messages, interrupt=data.busy_policy == "interrupt")
+        return await self._keep(request, entry, messages, data.busy_policy)
 
     async def answer(self, request: RunRequest, answer: Answer, *, by: str, in_time: bool = False) -> ChatOut:
         """Keep an answer that somebody gives. The same run twice is one answer.
@@ -56,10 +58,12 @@ class Chat:
             return ChatOut(status="started", session_id=request.session_id, run_id=run_id)
         return await self._keep(request, stamped(answer, by, now()), [])
 
-    async def interrupt(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId, new_id: NewId = new_id) -> None:
+    async def interrupt(
+        self, owner: OwnerId, session_id: SessionId, agent_id: AgentId, stop: Stop = "now", new_id: NewId = new_id
+    ) -> None:
         """Stop the reply in flight, about to begin, or parked. Without one nothing happens. Raises NotFound."""
         request = _request(owner, session_id, agent_id, "interrupt", new_id)
-        accepted = await self.bus.inbox.interrupt(request, UserInterrupt(reply_id=""))
+        accepted = await self.bus.inbox.interrupt(request, stop)
         if accepted is not None:
             await self.bus.queue.push(replace(request, run_id=accepted.run_id))
 
@@ -78,17 +82,21 @@ class Chat:
         over = [approval_of(each) for each in earlier if each.session_id == session_id and not each.pending]
         return [*asked, *over]
 
-    async def _keep(self, request: RunRequest, entry: Input, messages: list[Msg]) -> ChatOut:
-        accepted = await self._accept(request, entry, messages)
+    async def _keep(
+        self, request: RunRequest, entry: Input, messages: list[Msg], policy: BusyPolicy | None = None
+    ) -> ChatOut:
+        accepted = await self._accept(request, entry, messages, policy)
         await self.bus.queue.push(replace(request, run_id=accepted.run_id))
         return ChatOut(status="started", session_id=request.session_id, run_id=accepted.run_id)
 
-    async def _accept(self, request: RunRequest, entry: Input, messages: list[Msg]) -> Accepted:
+    async def _accept(
+        self, request: RunRequest, entry: Input, messages: list[Msg], policy: BusyPolicy | None
+    ) -> Accepted:
         try:
-            return await self.bus.inbox.accept(request, entry, messages)
+            return await self.bus.inbox.accept(request, entry, messages, policy)
         except NotFound:
             await self.sessions.revive(request.owner, request.session_id, request.agent_id)
-            return await self.bus.inbox.accept(request, entry, messages)
+            return await self.bus.inbox.accept(request, entry, messages, policy)
 
 
 def _request(owner: OwnerId, session_id: SessionId, agent_id: AgentId, cause: Cause, new_id: NewId) -> RunRequest:

@@ -226,12 +226,12 @@ class Dispatcher:
         """Renew the leases of these runs and hear whether they shall stop."""
         if not runs:
             return
-        answers = await self._bus.leases.renew([(run.session_id, run.fence) for run in runs])
-        for run, stop in zip(runs, answers, strict=True):
-            if stop is None and self._runs.get(run.session_id) is run:
+        renewals = await self._bus.leases.renew([run.grant for run in runs])
+        for run, renewal in zip(runs, renewals, strict=True):
+            if not renewal.held and self._runs.get(run.session_id) is run:
                 run.lose()
-            elif stop:
-                run.interrupt()
+            elif renewal.stop is not None:
+                run.interrupt(renewal.stop)
 
     def _look_at(self, *session_ids: SessionId) -> None:
         """A signal says that something was asked of a run; the head of the session says what."""

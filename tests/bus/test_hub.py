@@ -32,7 +32,7 @@ async def test_what_is_written_is_heard_framed(bus: RedisMessageBus, say: Say) -
     grant = await grant_of(bus, say)
     events = happen("a", "b")
     async with bus.hub.join(SESSION) as one, bus.hub.join(SESSION) as other:
-        await bus.leases.write(SESSION, grant.fence, 1, events, Entry())
+        await bus.leases.write(grant, 1, events, Entry())
 
         expected = (2, frame(1, events[0]) + frame(2, events[1]))
         assert await next_of(one, 0) == expected
@@ -43,16 +43,16 @@ async def test_what_the_subscriber_has_already_read_is_left_out(bus: RedisMessag
     grant = await grant_of(bus, say)
     events = happen("a", "b", "c")
     async with bus.hub.join(SESSION) as live:
-        await bus.leases.write(SESSION, grant.fence, 1, events, Entry())
+        await bus.leases.write(grant, 1, events, Entry())
 
         assert await next_of(live, 2) == (3, frame(3, events[2]))
 
 
 async def test_a_hole_is_noticed(bus: RedisMessageBus, say: Say) -> None:
     grant = await grant_of(bus, say)
-    await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry())
+    await bus.leases.write(grant, 1, happen("a"), Entry())
     async with bus.hub.join(SESSION) as live:
-        await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry())
+        await bus.leases.write(grant, 2, happen("b"), Entry())
 
         assert await next_of(live, 0) == (0, b"")
         assert live.lost
@@ -64,7 +64,7 @@ async def test_who_does_not_read_loses_events_not_memory(bus: RedisMessageBus, s
     await hub.open()
     try:
         async with hub.join(SESSION) as live:
-            await bus.leases.write(SESSION, grant.fence, 1, happen(*("x" * 50 for _ in range(50))), Entry())
+            await bus.leases.write(grant, 1, happen(*("x" * 50 for _ in range(50))), Entry())
             await live.wait()
 
             assert live.lost
@@ -84,7 +84,7 @@ async def test_a_broken_connection_is_made_again_and_the_subscriber_knows(
         await until(lambda: live.lost, "the loss is known")
 
         live.renew()
-        await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry())
+        await bus.leases.write(grant, 1, happen("a"), Entry())
         assert (await next_of(live, 0))[0] == 1
 
 
@@ -158,7 +158,7 @@ async def test_who_joins_just_when_the_connection_breaks_hears_everything_or_kno
         for seq in range(1, 6):
             admin.client_kill_filter(_type="pubsub")
             async with bus.hub.join(SessionId(f"other{seq}")), bus.hub.join(SESSION) as live:
-                await bus.leases.write(SESSION, grant.fence, seq, happen("a"), Entry())
+                await bus.leases.write(grant, seq, happen("a"), Entry())
                 heard, _ = await next_of(live, seq - 1)
                 assert heard == seq or live.lost
 
@@ -179,7 +179,7 @@ async def test_who_leaves_while_joining_leaves_nothing_behind(bus: RedisMessageB
 
     assert bus.hub._channels == {}
     async with bus.hub.join(SESSION) as live:
-        await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry())
+        await bus.leases.write(grant, 1, happen("a"), Entry())
         heard, _ = await next_of(live, 0)
         # The confirmation of an earlier join may come late: then the reader looks into the log once more.
         assert heard == 1 or live.lost

@@ -5,14 +5,11 @@ import pytest
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.leases import Grant
 from agentsvc.domain.errors import Conflict, NotFound
-from agentsvc.domain.events import UserInterrupt
 from agentsvc.domain.ids import OwnerId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages, decode_input
 from tests.approvals import park
 from tests.bus.conftest import AGENT, OWNER, SESSION, Say, request
-
-CLOSING = UserInterrupt(reply_id="")
 
 
 async def test_an_accepted_message_is_in_the_transcript_and_in_the_inbox(bus: RedisMessageBus, say: Say) -> None:
@@ -78,7 +75,7 @@ async def test_who_does_not_own_the_session_leaves_no_trace(bus: RedisMessageBus
     with pytest.raises(NotFound):
         await bus.inbox.accept(stranger, Messages([message]), [message])  # type: ignore[arg-type]
     with pytest.raises(NotFound):
-        await bus.inbox.interrupt(stranger, CLOSING)  # type: ignore[arg-type]
+        await bus.inbox.interrupt(stranger)  # type: ignore[arg-type]
 
     assert await bus.inbox.waiting(SESSION) == []
     assert await bus.queue.unannounced(-1) == []
@@ -95,7 +92,7 @@ async def test_a_message_nobody_was_told_of_is_found_until_its_run_is_asked_for(
 
 
 async def test_an_interrupt_of_an_idle_session_asks_for_nothing(bus: RedisMessageBus) -> None:
-    assert await bus.inbox.interrupt(request(), CLOSING) is None
+    assert await bus.inbox.interrupt(request()) is None
 
     assert await bus.inbox.waiting(SESSION) == []
     assert not (await bus.heads.get(OWNER, SESSION)).running
@@ -105,9 +102,9 @@ async def test_an_interrupt_of_a_parked_reply_is_found_though_nobody_was_told_of
     await park(bus, OWNER, AGENT, SESSION)
     await bus.queue.push((await bus.queue.unannounced(-1))[0])
 
-    first = await bus.inbox.interrupt(request(), CLOSING)
+    first = await bus.inbox.interrupt(request())
     noted = await bus.queue.unannounced(-1)
-    again = await bus.inbox.interrupt(request(), CLOSING)
+    again = await bus.inbox.interrupt(request())
 
     assert first is not None
     assert again is not None
@@ -121,14 +118,14 @@ async def test_an_interrupt_of_a_reply_in_flight_has_nothing_to_be_announced(bus
     await bus.queue.push((await bus.queue.unannounced(-1))[0])
     await bus.leases.take(request(), "w1")
 
-    assert await bus.inbox.interrupt(request(), CLOSING) is None
+    assert await bus.inbox.interrupt(request()) is None
     assert await bus.queue.unannounced(-1) == []
 
 
 async def test_an_interrupt_before_the_run_begins_reaches_the_run(bus: RedisMessageBus, say: Say) -> None:
     await say("hello")
 
-    await bus.inbox.interrupt(request(), CLOSING)
+    await bus.inbox.interrupt(request())
 
     grant = await bus.leases.take(request(), "w1")
     assert isinstance(grant, Grant)
@@ -182,7 +179,7 @@ async def test_a_message_for_a_run_that_was_handed_over_goes_to_that_run(bus: Re
     await say("one")
     grant = await bus.leases.take(request(), "w1")
     assert isinstance(grant, Grant)
-    await bus.leases.release(SESSION, grant.fence, "running")
+    await bus.leases.release(grant, "running")
     two = Msg.user("two")
 
     accepted = await bus.inbox.accept(request(), Messages([two]), [two])

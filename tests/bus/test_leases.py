@@ -5,7 +5,7 @@ import pytest
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.leases import Busy, Entry, Grant
 from agentsvc.domain.errors import LeaseLost
-from agentsvc.domain.events import Custom, UserInterrupt, encode_event
+from agentsvc.domain.events import Custom, encode_event
 from agentsvc.domain.ids import RunId
 from agentsvc.domain.messages import Msg, decode_message, encode_message
 from tests.bus.conftest import OWNER, SESSION, Say, request
@@ -44,8 +44,8 @@ async def test_a_lease_whose_grant_was_lost_is_granted_again_with_all_that_is_kn
     await say("hello")
     before = await held(bus)
     written = Entry(done=[entry for entry, _ in before.inbox], context=[b"{}"], state=b"{}")
-    await bus.leases.write(SESSION, before.fence, 1, [], written)
-    await bus.leases.release(SESSION, before.fence, "idle")
+    await bus.leases.write(before, 1, [], written)
+    await bus.leases.release(before, "idle")
     await say("again")
     monkeypatch.setattr("agentsvc.bus.leases.new_id", lambda: "t2")
 
@@ -75,10 +75,10 @@ async def test_a_silent_holder_loses_the_session_and_writes_nothing_more(
     assert new.run_id == old.run_id
     assert new.fence == old.fence + 1
     with pytest.raises(LeaseLost):
-        await bus.leases.write(SESSION, old.fence, 1, happen("late"), Entry(context=[b"{}"], state=b"{}"))
+        await bus.leases.write(old, 1, happen("late"), Entry(context=[b"{}"], state=b"{}"))
     with pytest.raises(LeaseLost):
-        await bus.leases.release(SESSION, old.fence, "idle")
-    assert await bus.leases.renew([(SESSION, old.fence), (SESSION, new.fence)]) == [None, False]
+        await bus.leases.release(old, "idle")
+    assert [each.held for each in await bus.leases.renew([old, new])] == [False, True]
     assert await bus.log.read(SESSION, 0, 10) == []
 
 
@@ -94,7 +94,7 @@ async def test_one_write_moves_everything_together(bus: RedisMessageBus, say: Sa
         state=b'{"session_id":"s1"}',
     )
 
-    await bus.leases.write(SESSION, grant.fence, 1, happen("start"), entry)
+    await bus.leases.write(grant, 1, happen("start"), entry)
 
     head = await bus.heads.get(OWNER, SESSION)
     again = await bus.leases.take(request(), "w2")
@@ -109,13 +109,13 @@ async def test_a_write_whose_answer_was_lost_can_be_sent_again(bus: RedisMessage
     await say("hello")
     grant = await held(bus)
     kept, changed = Msg.user("kept"), Msg.user("changed")
-    await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry(context=[encode_message(kept)]))
+    await bus.leases.write(grant, 1, happen("a"), Entry(context=[encode_message(kept)]))
     entry = Entry(keep=1, context=[encode_message(changed)], messages=[(changed.id, encode_message(changed))])
 
-    await bus.leases.write(SESSION, grant.fence, 2, happen("b", "c"), entry)
-    await bus.leases.write(SESSION, grant.fence, 2, happen("b", "c"), entry)
+    await bus.leases.write(grant, 2, happen("b", "c"), entry)
+    await bus.leases.write(grant, 2, happen("b", "c"), entry)
 
-    await bus.leases.release(SESSION, grant.fence, "running")
+    await bus.leases.release(grant, "running")
     resumed = await held(bus, "w2")
     assert [seq for seq, _ in await bus.log.read(SESSION, 0, 10)] == [1, 2, 3]
     assert [decode_message(raw) for raw in resumed.context] == [kept, changed]
@@ -127,20 +127,20 @@ async def test_a_missing_batch_is_noticed(bus: RedisMessageBus, say: Say) -> Non
     grant = await held(bus)
 
     with pytest.raises(LeaseLost):
-        await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry())
+        await bus.leases.write(grant, 2, happen("b"), Entry())
 
 
 async def test_a_holder_cannot_leave_while_something_waits(bus: RedisMessageBus, say: Say) -> None:
     await say("one")
     grant = await held(bus)
-    await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[grant.inbox[0][0]]))
+    await bus.leases.write(grant, 1, [], Entry(done=[grant.inbox[0][0]]))
     await say("two")
 
-    assert await bus.leases.release(SESSION, grant.fence, "idle") == "waiting"
+    assert await bus.leases.release(grant, "idle") == "waiting"
 
     waiting = await bus.inbox.waiting(SESSION)
-    await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[waiting[0][0]]))
-    assert await bus.leases.release(SESSION, grant.fence, "idle") == "released"
+    await bus.leases.write(grant, 1, [], Entry(done=[waiting[0][0]]))
+    assert await bus.leases.release(grant, "idle") == "released"
     assert (await bus.heads.get(OWNER, SESSION)).status == "idle"
 
 
@@ -149,14 +149,14 @@ async def test_a_stop_reaches_the_holder_with_its_next_write_and_ends_with_the_r
 ) -> None:
     await say("hello")
     grant = await held(bus)
-    before = await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry(mark="start"))
+    before = await bus.leases.write(grant, 1, happen("a"), Entry(mark="start"))
 
-    await bus.inbox.interrupt(request(), UserInterrupt(reply_id=""))
+    await bus.inbox.interrupt(request())
 
-    during = await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry())
-    await bus.leases.write(SESSION, grant.fence, 3, happen("c"), Entry(mark="end"))
-    after = await bus.leases.write(SESSION, grant.fence, 4, happen("d"), Entry(mark="start"))
-    assert (before, during, after) == (False, True, False)
+    during = await bus.leases.write(grant, 2, happen("b"), Entry())
+    await bus.leases.write(grant, 3, happen("c"), Entry(mark="end"))
+    after = await bus.leases.write(grant, 4, happen("d"), Entry(mark="start"))
+    assert [each.stop for each in (before, during, after)] == [None, "now", None]
 
 
 async def test_the_log_is_trimmed_by_whole_replies_and_never_inside_the_last(bus: RedisMessageBus, say: Say) -> None:
@@ -164,9 +164,9 @@ async def test_the_log_is_trimmed_by_whole_replies_and_never_inside_the_last(bus
     grant = await held(bus)
     seq = 1
     for size in (4, 4, 4, 30):
-        await bus.leases.write(SESSION, grant.fence, seq, happen("start"), Entry(mark="start"))
+        await bus.leases.write(grant, seq, happen("start"), Entry(mark="start"))
         events = happen(*("more" for _ in range(size - 1)))
-        await bus.leases.write(SESSION, grant.fence, seq + 1, events, Entry(mark="end"))
+        await bus.leases.write(grant, seq + 1, events, Entry(mark="end"))
         seq += size
         oldest = (await bus.log.bounds(SESSION)).oldest
         assert oldest == {5: 1, 9: 1, 13: 5, 43: 13}[seq]
@@ -188,26 +188,26 @@ async def test_a_release_whose_answer_was_lost_is_done_although_something_new_wa
 ) -> None:
     await say("one")
     grant = await held(bus)
-    await bus.leases.write(SESSION, grant.fence, 1, [], Entry(done=[grant.inbox[0][0]]))
-    await bus.leases.release(SESSION, grant.fence, "idle")
+    await bus.leases.write(grant, 1, [], Entry(done=[grant.inbox[0][0]]))
+    await bus.leases.release(grant, "idle")
     await say("two")
 
-    assert await bus.leases.release(SESSION, grant.fence, "idle") == "released"
+    assert await bus.leases.release(grant, "idle") == "released"
     with pytest.raises(LeaseLost):
-        await bus.leases.write(SESSION, grant.fence, 1, happen("late"), Entry())
+        await bus.leases.write(grant, 1, happen("late"), Entry())
 
 
 async def test_a_stop_after_the_end_of_a_reply_does_not_mean_the_next_one(bus: RedisMessageBus, say: Say) -> None:
     await say("one")
     grant = await held(bus)
-    await bus.leases.write(SESSION, grant.fence, 1, happen("a"), Entry(mark="start", done=[grant.inbox[0][0]]))
-    await bus.leases.write(SESSION, grant.fence, 2, happen("b"), Entry(mark="end"))
+    await bus.leases.write(grant, 1, happen("a"), Entry(mark="start", done=[grant.inbox[0][0]]))
+    await bus.leases.write(grant, 2, happen("b"), Entry(mark="end"))
 
-    await bus.inbox.interrupt(request(), UserInterrupt(reply_id=""))
+    await bus.inbox.interrupt(request())
 
     await say("two")
-    assert await bus.leases.release(SESSION, grant.fence, "idle") == "waiting"
-    assert not await bus.leases.write(SESSION, grant.fence, 3, happen("c"), Entry(mark="start"))
+    assert await bus.leases.release(grant, "idle") == "waiting"
+    assert (await bus.leases.write(grant, 3, happen("c"), Entry(mark="start"))).stop is None
 
 
 async def test_a_holder_that_dies_is_counted_and_one_that_hands_over_is_not(
@@ -220,7 +220,7 @@ async def test_a_holder_that_dies_is_counted_and_one_that_hands_over_is_not(
         return grant if isinstance(grant, Grant) else None
 
     grants = [await until(taken, "the lease is free") for _ in range(3)]
-    await bus.leases.release(SESSION, grants[-1].fence, "running")
+    await bus.leases.release(grants[-1], "running")
     again = await until(taken, "the session is free")
 
     assert [grant.attempts for grant in grants] == [0, 1, 2]

@@ -13,7 +13,7 @@ from agentsvc.domain import events as ev
 from agentsvc.storage.store import Bundle
 from tests.conftest import Until
 from tests.fakes.models import Step, text
-from tests.runs.conftest import SESSION, Actors, Say, run_of
+from tests.runs.conftest import Actors, Say, run_of
 from tests.runs.test_run import folds, logged, transcript
 
 
@@ -58,7 +58,7 @@ async def test_a_reply_begins_and_ends_once_though_the_worker_dies_while_a_middl
     await first.writer.settle()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await bus.leases.release(SESSION, first.fence, "running")
+    await bus.leases.release(first.grant, "running")
 
     await (await run_of(bus, Actors(text("two")), "w2")).carry_out()
 

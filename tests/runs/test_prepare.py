@@ -22,7 +22,7 @@ def grant(attempts: int) -> Grant:
         seq=0,
         resumed=True,
         attempts=attempts,
-        stop=False,
+        stop=None,
         known=False,
         state=b"",
         context=[],

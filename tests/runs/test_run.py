@@ -8,7 +8,7 @@ import pytest
 from agentsvc.agent.tool import tool
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.keys import SessionKeys
-from agentsvc.bus.leases import Grant
+from agentsvc.bus.leases import Grant, Heard
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.fold import Fold
@@ -126,9 +126,9 @@ async def test_an_interrupt_ends_the_reply_and_answers_what_comes_after(
     await until(streaming, "the reply streams")
     await say("two")
 
-    await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
-    assert await bus.leases.renew([(SESSION, run.fence)]) == [True]
-    run.interrupt()
+    await bus.inbox.interrupt(request())
+    assert [each.stop for each in await bus.leases.renew([run.grant])] == ["now"]
+    run.interrupt("now")
     await task
 
     replies = folds(await logged(bus))
@@ -219,7 +219,7 @@ async def test_a_turn_without_input_is_a_reply(bus: RedisMessageBus) -> None:
 
 async def test_a_stop_that_came_before_the_run_ends_its_first_reply_only(bus: RedisMessageBus, say: Say) -> None:
     await say("one")
-    await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
+    await bus.inbox.interrupt(request())
     await say("two")
     actors = Actors(text("2"))
 
@@ -227,7 +227,7 @@ async def test_a_stop_that_came_before_the_run_ends_its_first_reply_only(bus: Re
     await run.carry_out()
 
     assert [each.finished_reason for each in folds(await logged(bus))] == ["interrupted", "completed"]
-    assert run.fence == 1
+    assert run.grant.fence == 1
     assert await granted_or_none(bus) is None
 
 
@@ -251,7 +251,7 @@ async def test_a_step_whose_answer_was_lost_and_that_is_written_again_is_remembe
     asked = await say("two")
     write = bus.leases.write
 
-    async def twice(*args: Any) -> bool:
+    async def twice(*args: Any) -> Heard:
         await write(*args)
         return await write(*args)
 

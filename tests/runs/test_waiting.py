@@ -7,7 +7,7 @@ from agentsvc.agent.tool import tool
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.leases import Grant
 from agentsvc.domain.answers import stamped
-from agentsvc.domain.events import ConfirmResult, UserConfirmResult, UserInterrupt
+from agentsvc.domain.events import ConfirmResult, UserConfirmResult
 from agentsvc.domain.messages import Msg, ToolCallBlock
 from agentsvc.storage.store import Bundle
 from tests.fakes.models import call, text
@@ -50,7 +50,7 @@ async def test_a_stop_also_means_what_was_said_and_is_about_to_be_answered(bus: 
     class Stopped(Actors):
         async def agent(self, grant: Grant, records: Bundle | None) -> Agent:
             if len(self.model.requests) == 2:  # the first reply has ended, the next has not begun
-                await bus.inbox.interrupt(request(), UserInterrupt(reply_id=""))
+                await bus.inbox.interrupt(request())
             return await super().agent(grant, records)
 
     actors = Stopped(call("deploy"), text("Done"), [*text("1"), asyncio.Event()], tools=[deploy])

@@ -125,7 +125,7 @@ async def test_an_interrupt_on_one_worker_stops_a_run_on_another(
             return any(isinstance(event, ev.TextBlockDelta) for event in await logged(bus))
 
         await until(streaming, "the reply streams")
-        await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
+        await bus.inbox.interrupt(request())
         await until(lambda: idle(bus), "the run has ended", within=1)
 
     (reply,) = folds(await logged(bus))
@@ -142,7 +142,7 @@ async def test_a_stop_whose_signal_was_lost_with_the_connection_is_seen_when_tha
         await until(lambda: worker.bus.hub.connected, "it is heard")
         await bus._redis.run("CLIENT", "KILL", "TYPE", "pubsub")
 
-        await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
+        await bus.inbox.interrupt(request())
         await until(lambda: idle(bus), "the run has ended", within=3)
 
     assert folds(await logged(bus))[0].finished_reason == "interrupted"
@@ -156,7 +156,7 @@ async def test_a_stop_whose_signal_was_lost_is_seen_with_the_next_renewal(
         await until(lambda: logged(bus), "the reply has begun")
         worker.bus.hub.on_stop = lambda _: None
 
-        await bus.inbox.interrupt(request(), ev.UserInterrupt(reply_id=""))
+        await bus.inbox.interrupt(request())
         await until(lambda: idle(bus), "the run has ended", within=3)
 
     assert folds(await logged(bus))[0].finished_reason == "interrupted"
@@ -208,7 +208,7 @@ async def test_a_run_that_lost_its_lease_to_a_later_request_of_its_own_worker_en
 
 
 def fences(worker: Worker) -> list[int]:
-    return [run.fence for run in worker.dispatcher._runs.values()]
+    return [run.grant.fence for run in worker.dispatcher._runs.values()]
 
 
 @asynccontextmanager

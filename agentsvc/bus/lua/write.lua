@@ -1,14 +1,16 @@
 -- The one write of a run: events, context, transcript, state and inbox move together, or nothing does when the fence is old.
 -- Events that are there already are skipped, so a write whose answer was lost can be sent again. Renews the lease.
--- KEYS: head, log, replies, inbox, context, messages, order, state, channel
+-- KEYS: head, log, replies, inbox, context, messages, order, state, channel, the hash of the run
 -- ARGV: fence, lease in ms, context messages to keep (-1 for all), first seq, mark ('', 'start', 'end', 'next'), events to keep,
---       state ('' for none), then four counted lists: events, inbox ids done, context messages, message ids and messages
--- -> {1, stop} | {0} the lease is somebody else's or was given back | {-1, last seq} a batch is missing
+--       state ('' for none), messages that the state keeps for later (-1: as before), then five counted lists: events, inbox ids
+--       done, context messages, message ids and messages ('' removes it), fields and values of the run
+-- -> {1, stop, entries that wait} | {0} the lease is somebody else's or was given back | {-1, last seq} a batch is missing
 local fence, seq, stop, worker = unpack(redis.call('HMGET', KEYS[1], 'fence', 'seq', 'stop', 'worker'))
 if fence ~= ARGV[1] or not worker then return {0} end
-local first, last, at = tonumber(ARGV[4]), tonumber(seq) or 0, 8
+local first, last, at = tonumber(ARGV[4]), tonumber(seq) or 0, 9
 if first > last + 1 then return {-1, last} end
 local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local fresh, from = {}, last + 1
 for i = 1, tonumber(ARGV[at]) do
   if first + i - 1 > last then
@@ -17,7 +19,7 @@ for i = 1, tonumber(ARGV[at]) do
     fresh[#fresh + 1] = ARGV[at + i]
   end
 end
-redis.call('HSET', KEYS[1], 'seq', last, 'deadline', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2])
+redis.call('HSET', KEYS[1], 'seq', last, 'deadline', now + ARGV[2])
 at = at + ARGV[at] + 1
 for i = 1, tonumber(ARGV[at]) do redis.call('XDEL', KEYS[4], ARGV[at + i]) end
 at = at + ARGV[at] + 1
@@ -26,18 +28,28 @@ if keep == 0 then redis.call('DEL', KEYS[5]) elseif keep > 0 then redis.call('LT
 for i = 1, tonumber(ARGV[at]) do redis.call('RPUSH', KEYS[5], ARGV[at + i]) end
 at = at + ARGV[at] + 1
 for i = 1, tonumber(ARGV[at]), 2 do
-  redis.call('HSET', KEYS[6], ARGV[at + i], ARGV[at + i + 1])
-  if not redis.call('ZSCORE', KEYS[7], ARGV[at + i]) then
-    redis.call('ZADD', KEYS[7], redis.call('HINCRBY', KEYS[1], 'count', 1), ARGV[at + i])
+  local id, message = ARGV[at + i], ARGV[at + i + 1]
+  if message == '' then
+    redis.call('HDEL', KEYS[6], id)
+    redis.call('ZREM', KEYS[7], id)
+  else
+    redis.call('HSET', KEYS[6], id, message)
+    if not redis.call('ZSCORE', KEYS[7], id) then
+      redis.call('ZADD', KEYS[7], redis.call('HINCRBY', KEYS[1], 'count', 1), id)
+    end
   end
 end
+at = at + ARGV[at] + 1
+if ARGV[at] ~= '0' then redis.call('HSET', KEYS[10], unpack(ARGV, at + 1, at + ARGV[at])) end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[8], ARGV[7]) end
+if ARGV[8] ~= '-1' then redis.call('HSET', KEYS[1], 'kept', ARGV[8]) end
 if ARGV[5] == 'start' then
   redis.call('HSET', KEYS[1], 'reply', first)
   redis.call('HDEL', KEYS[1], 'owed')
   if redis.call('LINDEX', KEYS[3], -1) ~= ARGV[4] then redis.call('RPUSH', KEYS[3], first) end
 elseif ARGV[5] == 'end' or ARGV[5] == 'next' then
   redis.call('HDEL', KEYS[1], 'reply', 'stop')
+  redis.call('HSET', KEYS[10], 'since', now)
   if ARGV[5] == 'next' then redis.call('HSET', KEYS[1], 'owed', 1) end
   while redis.call('XLEN', KEYS[2]) > tonumber(ARGV[6]) do
     local second = redis.call('LINDEX', KEYS[3], 1)
@@ -47,4 +59,4 @@ elseif ARGV[5] == 'end' or ARGV[5] == 'next' then
   end
 end
 if #fresh > 0 then redis.call('SPUBLISH', KEYS[9], from .. '\n' .. table.concat(fresh, '\n')) end
-return {1, stop or ''}
+return {1, stop or '', redis.call('XLEN', KEYS[4])}
