@@ -1,5 +1,7 @@
 """The event log of a session: what happened, in order, numbered without gaps."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from agentsvc.bus import keys
@@ -15,21 +17,28 @@ class Bounds(Struct, frozen=True):
     latest: int
 
 
+class Page(NamedTuple):
+    """Seq and JSON of events, in order; ``latest`` is the last seq given, whether it is among them or not."""
+
+    events: list[tuple[int, bytes]]
+    latest: int
+
+
 class Log:
     """Reads what the fenced write appends."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def read(self, session_id: SessionId, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Up to ``limit`` events after a seq: seq and JSON, in order. Raises NotFound when the session is gone."""
+    async def read(self, session_id: SessionId, after: int, limit: int) -> Page:
+        """Up to ``limit`` events after a seq. Raises NotFound when the session is gone."""
         names = keys.of_session(session_id)
-        entries, there = await self._redis.all(
-            ("XRANGE", names.log, f"({after}-0", "+", "COUNT", limit), ("EXISTS", names.head)
+        entries, (owner, seq) = await self._redis.all(
+            ("XRANGE", names.log, f"({after}-0", "+", "COUNT", limit), ("HMGET", names.head, "owner", "seq")
         )
-        if not there:
+        if owner is None:
             raise NotFound("session not found")
-        return [(int(entry[:-2]), fields[1]) for entry, fields in entries]
+        return Page([(int(entry[:-2]), fields[1]) for entry, fields in entries], int(seq or 0))
 
     async def bounds(self, session_id: SessionId) -> Bounds:
         names = keys.of_session(session_id)

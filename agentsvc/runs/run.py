@@ -192,8 +192,9 @@ class Run:
                 )
             done = () if entry is None else (entry,)
             journal = ReplyJournal(self.writer, self._account, self._stored, done, resumed=self._open)
-            arrivals = partial(self._arrivals.into, journal)
-            journal.reply = reply = Reply(agent, self._state, journal, self._interruption, now, arrivals=arrivals)
+            journal.reply = reply = Reply(
+                agent, self._state, journal, self._interruption, now, arrivals=partial(self._arrived, journal)
+            )
             await self._follow(reply, journal, inputs, answer)
         self._state = reply.state
         self._stored = journal.stored
@@ -219,6 +220,10 @@ class Run:
                     await self.writer.settle()
                 if journal.recorded is not None:
                     await self._tell_approvals(journal.recorded)
+
+    async def _arrived(self, journal: ReplyJournal) -> Sequence[Msg]:
+        """What the reply takes in; nothing while older messages are kept for after it."""
+        return [] if self._state.waiting else await self._arrivals.into(journal)
 
     @contextmanager
     def _limited(self, records: Bundle | None) -> Generator[None]:

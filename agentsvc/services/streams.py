@@ -60,7 +60,12 @@ class Streams:
     async def _logged(self, session_id: SessionId, cursor: int) -> AsyncGenerator[tuple[int, bytes]]:
         """What the log holds after the cursor, page by page, with the new cursor."""
         while True:
-            page = await self.bus.log.read(session_id, cursor, _PAGE)
+            page, latest = await self.bus.log.read(session_id, cursor, _PAGE)
+            if latest < cursor:  # a fail-over took back what had not been copied to the replica
+                bounds = await self.bus.log.bounds(session_id)
+                cursor = bounds.oldest - 1
+                yield cursor, await self._gap(session_id, bounds)
+                continue
             if not page:
                 return
             if page[0][0] > cursor + 1:

@@ -79,7 +79,7 @@ async def test_a_silent_holder_loses_the_session_and_writes_nothing_more(
     with pytest.raises(LeaseLost):
         await bus.leases.release(old, "idle")
     assert [each.held for each in await bus.leases.renew([old, new])] == [False, True]
-    assert await bus.log.read(SESSION, 0, 10) == []
+    assert (await bus.log.read(SESSION, 0, 10)).events == []
 
 
 async def test_one_write_moves_everything_together(bus: RedisMessageBus, say: Say) -> None:
@@ -101,7 +101,7 @@ async def test_one_write_moves_everything_together(bus: RedisMessageBus, say: Sa
     assert (head.seq, head.reply_seq, head.running) == (1, 1, True)
     assert isinstance(again, Busy)
     assert await bus.inbox.waiting(SESSION) == []
-    assert await bus.log.read(SESSION, 0, 10) == [(1, happen("start")[0])]
+    assert (await bus.log.read(SESSION, 0, 10)).events == [(1, happen("start")[0])]
     assert (await bus.transcripts.page(SESSION, 10))[0] == [asked, reply]
 
 
@@ -117,7 +117,7 @@ async def test_a_write_whose_answer_was_lost_can_be_sent_again(bus: RedisMessage
 
     await bus.leases.release(grant, "running")
     resumed = await held(bus, "w2")
-    assert [seq for seq, _ in await bus.log.read(SESSION, 0, 10)] == [1, 2, 3]
+    assert [seq for seq, _ in (await bus.log.read(SESSION, 0, 10)).events] == [1, 2, 3]
     assert [decode_message(raw) for raw in resumed.context] == [kept, changed]
     assert resumed.seq == 3
 
@@ -172,7 +172,7 @@ async def test_the_log_is_trimmed_by_whole_replies_and_never_inside_the_last(bus
         assert oldest == {5: 1, 9: 1, 13: 5, 43: 13}[seq]
 
     assert (await bus.log.bounds(SESSION)).latest == 42
-    assert [number for number, _ in await bus.log.read(SESSION, 0, 100)] == list(range(13, 43))
+    assert [number for number, _ in (await bus.log.read(SESSION, 0, 100)).events] == list(range(13, 43))
 
 
 async def test_a_session_is_given_to_nobody_in_the_name_of_another_owner(bus: RedisMessageBus, say: Say) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Call, Calls, Hold, words
 from tests.fakes.openai_server import OpenAIServer
 from tests.flows.readers import is_dense
-from tests.questions import ask, asked, confirmed
+from tests.questions import asked, confirmed
 from tests.service import ANEW, Conversation, Reader, User, message, replies
 
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
@@ -135,7 +135,7 @@ async def test_a_message_that_interrupts_a_tool_is_no_part_of_the_reply_that_end
 
 async def test_a_message_that_interrupts_closes_what_waits_for_an_answer(ada: User, provider: OpenAIServer) -> None:
     talk = await ada.conversation(provider.url)
-    ask(provider, "a")
+    provider.script(Calls([Call("deploy", {"mark": "a"})]))
     async with talk.stream() as stream:
         await talk.told("go")
         question = await asked(stream, talk)

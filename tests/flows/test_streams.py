@@ -6,12 +6,13 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import cycle
+from typing import Any
 
 import pytest
 import redis
 
 from agentsvc.bus.keys import SessionKeys
-from agentsvc.domain.events import STREAM_RESUMED, Custom, Event, ReplyEnd, TextBlockDelta
+from agentsvc.domain.events import STREAM_GAP, STREAM_RESUMED, Custom, Event, ReplyEnd, TextBlockDelta
 from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Hold, Text, Thinking
 from tests.fakes.openai_server import OpenAIServer
@@ -21,6 +22,38 @@ from tests.service import Conversation, Reader, Service, User, replies
 
 CLIENTS = 50
 STREAMS = 1000
+
+
+async def test_a_stream_whose_last_events_were_taken_back_gets_a_snapshot_and_goes_on(
+    ada: User, provider: OpenAIServer, database: redis.Redis
+) -> None:
+    talk = await ada.conversation(provider.url)
+    names = SessionKeys(talk.session_id)
+    await talk.told("[[text=One]]")
+    await talk.idle()
+    async with talk.stream(after=0) as stream:
+        await stream.reply()
+        kept = stream.seq
+        await talk.told("[[text=Two]]")
+        await stream.reply()
+        await talk.idle()
+
+        # As a fail-over does whose replica was behind.
+        entries: Any = database.xrange(names.log, count=kept)
+        database.delete(names.log)
+        for entry, fields in entries:
+            database.xadd(names.log, fields, id=entry)
+        database.hset(names.head, "seq", kept)
+        database.client_kill_filter(_type="pubsub")
+        gap = await stream.until(Custom)
+        before = len(stream.events)
+        await talk.told("[[text=Three]]")
+        for _ in range(2):
+            await stream.reply()
+
+    assert gap.name == STREAM_GAP
+    assert [each.text() for each in replies(stream.events[before:])] == ["One", "Three"]
+    assert len(entries) == kept < stream.seq
 
 
 async def test_clients_that_join_at_any_moment_of_a_long_reply_miss_nothing(

@@ -24,7 +24,7 @@ from tests.runs.conftest import OWNER, SESSION, Actors, Say, granted, request, r
 async def logged(bus: RedisMessageBus) -> list[ev.Event]:
     """All events of the session; each is numbered as its place in the log says."""
     events: list[ev.Event] = []
-    for seq, raw in await bus.log.read(SESSION, 0, 100_000):
+    for seq, raw in (await bus.log.read(SESSION, 0, 100_000)).events:
         event = ev.decode_event(raw)
         assert not isinstance(event, ev.Unknown)
         assert event.id == str(seq)
@@ -352,7 +352,7 @@ async def test_an_event_that_cannot_be_written_ends_the_writing(bus: RedisMessag
 
     with pytest.raises(TypeError):
         await run.writer.settle()
-    assert await bus.log.read(SESSION, 0, 10) == []
+    assert (await bus.log.read(SESSION, 0, 10)).events == []
 
 
 async def test_media_count_against_what_may_wait(bus: RedisMessageBus, say: Say) -> None:
