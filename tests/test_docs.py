@@ -85,6 +85,13 @@ def test_what_a_page_shows_is_what_the_service_says(page: str, tmp_path: Path) -
         run(page, tmp_path, url)
 
 
+def test_a_service_with_room_for_little_says_what_its_page_shows(tmp_path: Path) -> None:
+    (flags,) = commands("docs/limits.md")
+
+    with running(tmp_path, (*_SERVE, *flags.split())) as url:
+        run("docs/limits.md", tmp_path, url)
+
+
 def test_the_tools_of_a_page_are_an_app_that_says_what_is_shown(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("\n".join(blocks("docs/tools.md", "python")))
 
@@ -109,13 +116,18 @@ async def test_the_manager_of_a_page_gives_each_session_a_place(
     assert "/chat" in {route.path for route in names["app"].routes}
 
 
-@pytest.mark.parametrize("page", ["README.md", *PAGES, "docs/tools.md"])
+@pytest.mark.parametrize("page", ["README.md", *PAGES, "docs/limits.md", "docs/tools.md"])
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target, anchor in re.findall(r"\]\((?!http)([^)#\s]*)(?:#([^)\s]*))?\)", path.read_text()):
         found = (path.parent / target).resolve() if target else path
         assert found.exists(), target
         assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
+
+
+def commands(page: str) -> list[str]:
+    """The flags of each command on a page that serves."""
+    return re.findall(r"^    agentsvc serve (.+)$", (ROOT / page).read_text(), re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
@@ -126,11 +138,9 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/workspaces.md"])
 def test_commands_have_the_flags_that_a_page_gives_them(page: str) -> None:
-    commands = re.findall(r"^    agentsvc serve (.+)$", (ROOT / page).read_text(), re.MULTILINE)
-
     ended = [
         CliRunner().invoke(main, ["check-config", *command.split()], env={"AGENTSVC_SECRET_KEYS": KEY})
-        for command in commands
+        for command in commands(page)
     ]
 
     assert ended
