@@ -19,9 +19,12 @@ class Interruption:
     A wish that is to be heard at once ends the wait with ``Interrupted``, and every later one as it begins. A wish for
     the end of the step ends no wait; ``between_steps`` hears of it. A cancellation of the task by anybody else passes
     through. The task that waits first is the one that may wait until ``reset``.
+
+    ``leaves`` is no such wish: the reply is to go on elsewhere after its step, and nothing of it is to end.
     """
 
     def __init__(self) -> None:
+        self.leaves = False
         self._strength: Stop | None = None
         self._expired = False
         self._at_once = False

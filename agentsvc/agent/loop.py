@@ -73,6 +73,7 @@ class Reply:
         self._done = False
         self._said = False
         self.parked = False
+        self.left = False
         self.discarded = False
 
     @property
@@ -109,7 +110,8 @@ class Reply:
 
     async def events(self, inputs: Sequence[Msg] = (), answer: Answer | None = None) -> AsyncGenerator[ev.Event]:
         """What happens, from ``REPLY_START``, the ``answer`` to a question, or where an earlier worker stopped, to
-        ``REPLY_END`` or to where the reply is ``parked``: then it waits for an answer.
+        ``REPLY_END`` or to where the reply is ``parked``: then it waits for an answer, or, when it was ``left``, for
+        another worker.
         """
         reply = self._agent.around("on_reply", self._reply)
         self._before = self._conversation.earlier
@@ -176,12 +178,11 @@ class Reply:
 
     async def _work(self) -> AsyncGenerator[ev.Event]:
         while not self._said:
-            if calls := self._standing.open_calls:
-                self._interruption.between_steps()
-                able = ready(calls)
-                if not able:
-                    self.parked = True
-                    return
+            calls = self._standing.open_calls
+            able = ready(calls)
+            if self._parks(calls, able):
+                return
+            if calls:
                 async for event in self._act(able):
                     yield event
                 if not self._standing.open_calls:
@@ -197,6 +198,18 @@ class Reply:
                     yield event
                 async for event in self._reason():
                     yield event
+
+    def _parks(self, calls: list[ToolCallBlock], able: list[ToolCallBlock]) -> bool:
+        """Whether nothing more is done here: all that is open waits for an answer, or the rest is done elsewhere.
+
+        Raises Interrupted.
+        """
+        if calls:
+            self._interruption.between_steps()
+        waits = bool(calls) and not able
+        self.left = self._interruption.leaves and not waits
+        self.parked = waits or self.left
+        return self.parked
 
     async def _arrived(self) -> AsyncGenerator[ev.Event]:
         """What was said meanwhile. The first step is to answer what the reply began with."""

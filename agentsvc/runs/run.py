@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 class Run:
     """Answers what waits in the inbox of one session, one reply after the other.
 
-    ``interrupt`` ends the reply, ``hand_over`` the run: the session then goes to another worker as last recorded.
+    ``interrupt`` ends the reply, ``leave`` and ``hand_over`` the run: the session then goes to another worker as last
+    recorded, after the step in progress or at once.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Run:
         # A worker that died may have left records behind what it wrote down.
         self._told: list[Approval] | None = None if self._state.approvals else self._state.approvals
         self._task: asyncio.Task[None] | None = None
+        self._left = False
         self._handed_over = False
         self._cancelled = False
         self.writer = Writer(bus.leases, grant, on_stop=self.interrupt, on_lost=self._cancel)
@@ -91,6 +93,9 @@ class Run:
 
     def interrupt(self, stop: Stop) -> None:
         self._interruption.request(stop)
+
+    def leave(self) -> None:
+        self._interruption.leaves = True
 
     def hand_over(self) -> None:
         self._handed_over = True
@@ -126,7 +131,7 @@ class Run:
     async def _reply_to_all(self) -> None:
         if self._grant.resumed and self._open:
             await self._reply()
-        while True:
+        while not self._leaves:
             await self._reply_to_those_waiting()
             if self._arrivals:
                 await self._take_in(*self._arrivals.next())
@@ -134,6 +139,13 @@ class Run:
                 await self._reply()
             elif await self._released():
                 return
+        self._handed_over = True
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether something is left to be done, and not here."""
+        owed = bool(self._arrivals) or (bool(self._state.waiting) and not self._open)
+        return self._left or (self._interruption.leaves and owed)
 
     async def _released(self) -> bool:
         """Leave, unless there is something to be done after all."""
@@ -198,6 +210,7 @@ class Run:
             await self._follow(reply, journal, inputs, answer)
         self._state = reply.state
         self._stored = journal.stored
+        self._left = reply.left
         await self.writer.settle()
         if not reply.parked:
             self._interruption.reset()

@@ -28,8 +28,8 @@ _BEAT = 1.0  # most seconds between renewals; a stop whose signal was lost is se
 
 
 class Dispatcher:
-    """Carries out at most ``limit`` runs. Once ``draining`` it takes no more, gives them ``grace_s`` to end and hands
-    the rest over. A stop sets it, and so does somebody who asks this worker to drain.
+    """Carries out at most ``limit`` runs. Once ``draining`` it takes no more and hands over what has not ended with the
+    step in progress, or after ``grace_s``. A stop sets it, and so does somebody who asks this worker to drain.
     """
 
     def __init__(
@@ -111,6 +111,8 @@ class Dispatcher:
         """The loop that ends the runs when the process is to stop or to drain."""
         await _either(stop, self._draining)
         self._draining.set()
+        for each in self._runs.values():
+            each.leave()
         await self._ended(self._grace_s)
         for ticket, task in list(self._tickets.items()):
             run = self._runs.get(ticket.request.session_id)
@@ -201,6 +203,8 @@ class Dispatcher:
         if earlier is not None:  # its lease ran out, and a later request of this worker was given the session
             earlier.lose()
         self._runs[run.session_id] = run
+        if self._draining.is_set():
+            run.leave()
         try:
             ended = await run.carry_out()
             if ended:
