@@ -52,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     queue_shards: int = 1
     log_keep: int = 10_000
     run_keep_s: float = 7 * 86_400.0
+    session_keep_s: float = 0.0
     lease_s: float = 10.0
     drain_s: float = 10.0
     heartbeat_s: float = 15.0

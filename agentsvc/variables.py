@@ -218,6 +218,12 @@ def _limits(variable: Callable[[str, Callable[[str], Any], str, str], None]) -> 
         "How long a run is kept that has ended.",
     )
     variable(
+        "session_keep_s",
+        _number(float, 0, 100 * 365 * 86_400),
+        "a number of seconds from 0, and at most a hundred years",
+        "How long a session is kept that nobody uses; 0 is for ever.",
+    )
+    variable(
         "lease_s", _number(float, 1), "a number of seconds from 1", "After this time a silent worker loses its runs."
     )
     variable(

@@ -39,6 +39,7 @@ from agentsvc.variables import VARIABLES
 from agentsvc.workers.dispatcher import Dispatcher
 from agentsvc.workers.expiry import Expiry
 from agentsvc.workers.janitor import Janitor
+from agentsvc.workers.retention import Retention
 from agentsvc.workers.supervisor import Supervisor
 from agentsvc.workspaces.manager import LocalWorkspaceManager
 from agentsvc.workspaces.sandbox import choose_sandbox
@@ -183,6 +184,7 @@ def _loops(
         grace_s=grace_of(settings.drain_s),
         draining=draining,
     )
+    retention = Retention(bus, removal, settings.session_keep_s)
     return {
         **{f"claims of shard {shard}": partial(dispatcher.claim, shard) for shard in range(bus.queue.shards)},
         "claims of silent workers": dispatcher.reclaim,
@@ -190,6 +192,7 @@ def _loops(
         "end of runs": dispatcher.drain,
         "janitor": Janitor(bus, removal).serve,
         "expiry of approvals": Expiry(bus, approvals).serve,
+        **({"retention of sessions": retention.serve} if settings.session_keep_s else {}),
     }
 
 

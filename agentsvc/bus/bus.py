@@ -14,6 +14,7 @@ from agentsvc.bus.leases import Leases
 from agentsvc.bus.log import Log
 from agentsvc.bus.notes import Notes
 from agentsvc.bus.queue import Queue
+from agentsvc.bus.retention import Retention
 from agentsvc.bus.runs import Runs
 from agentsvc.bus.states import States
 from agentsvc.bus.transcripts import Transcripts
@@ -30,7 +31,8 @@ class MessageBus:
 
     ``inbox`` until taken in, ``queue`` until the run has ended, ``log`` until trimmed by whole replies, ``leases``
     until silent, ``hub`` at once, ``runs`` some time after their end, ``heads``, ``states`` and ``transcripts`` with
-    their session, ``removals`` when carried out, ``expiring`` when answered, ``workers`` when they fall silent.
+    their session, ``removals`` when carried out, ``expiring`` when answered, ``workers`` when
+    they fall silent; ``retention`` ends sessions that nobody uses.
     """
 
     worker: str
@@ -45,6 +47,7 @@ class MessageBus:
     transcripts: Transcripts
     hub: Hub
     removals: Notes
+    retention: Retention
     workers: Workers
 
     async def ping(self) -> None:
@@ -86,6 +89,7 @@ class RedisMessageBus(MessageBus):
         self.states = States(self._redis)
         self.expiring = Expiring(self._redis, shards)
         self.removals = Notes(self._redis, keys.removing(0))
+        self.retention = Retention(self._redis)
         self.workers = Workers(self._redis, lease_s)
         self._heartbeat_s = heartbeat_s
         self.lease_s = lease_s

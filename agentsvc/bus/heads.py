@@ -11,6 +11,7 @@ from agentsvc.domain.sessions import Status
 from agentsvc.kv.client import Command, Redis
 from agentsvc.kv.scripts import Script
 
+_OPEN = Script("agentsvc.bus", "open")
 _REMOVE = Script("agentsvc.bus", "remove")
 
 
@@ -34,7 +35,8 @@ class Heads:
         self._redis = redis
 
     async def create(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId) -> None:
-        await self._redis.run("HSET", keys.of_session(session_id).head, "owner", owner, "agent", agent_id)
+        """One that is about to be removed stays without an owner; see ``Retention``."""
+        await self._redis.call(_OPEN, (keys.of_session(session_id).head,), (owner, agent_id))
 
     async def get(self, owner: OwnerId, session_id: SessionId, agent_id: AgentId | None = None) -> Head:
         """Raises NotFound for a session that is somebody else's, or of another agent."""

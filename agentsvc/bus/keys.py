@@ -19,6 +19,7 @@
 | ``{q:<n>}:accepting`` | sessions that may hold a message nobody was told of (sorted set, ms) | the janitor clears |
 | ``{q:<n>}:removing`` | sessions and agents whose removal has begun (sorted set, ms) | cleared when it is done |
 | ``{q:<n>}:expiring`` | until when approvals wait (sorted set, ms) | an entry goes when it is answered or due |
+| ``{q:<n>}:sweeping`` | who removes sessions that nobody uses (name of a worker) | a time after its last step |
 | ``{w:<worker>}:presence`` | a process that carries out runs (hash) | some lease times after its last word |
 | ``{w:<worker>}:probe`` | what a health check writes (string) | seconds |
 
@@ -31,6 +32,11 @@ from functools import lru_cache
 from urllib.parse import quote
 
 GROUP = "workers"
+
+SWEEPING = "{q:0}:sweeping"
+
+# What SCAN finds the heads of all sessions with.
+EVERY_HEAD = "{s:*}:run"
 
 
 class SessionKeys:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from agentsvc.bus import keys
 from agentsvc.domain.ids import OwnerId, SessionId
 from agentsvc.domain.runs import RunRequest, decode_request, owner_of
-from agentsvc.kv.client import Redis
+from agentsvc.kv.client import Command, Redis
 from agentsvc.kv.scripts import Script
 
 _STANDING = Script("agentsvc.bus", "standing")
@@ -78,6 +78,12 @@ class Survey:
         """Those that have a head."""
         replies = await self._redis.each(*(("EXISTS", keys.of_session(each).head) for each in session_ids))
         return {session_id for session_id, there in zip(session_ids, replies, strict=True) if there}
+
+    async def unending(self, runs: Sequence[bytes]) -> list[bytes]:
+        """The keys of those runs that have ended and are kept for ever."""
+        commands: list[Command] = [words for run in runs for words in (("HEXISTS", run, "ended"), ("PTTL", run))]
+        replies = await self._redis.each(*commands)
+        return [run for run, ended, life in zip(runs, replies[::2], replies[1::2], strict=True) if ended and life == -1]
 
     async def abandon(self, session_id: SessionId, key: bytes) -> bool:
         """Delete a key of a session that has no head; says whether that was done."""

@@ -22,7 +22,7 @@ from agentsvc.storage.store import RedisStorage
 from agentsvc.storage.survey import Listing
 from agentsvc.storage.survey import Survey as Stored
 
-_DAY_MS = 24 * 3600 * 1000  # no key that is kept for a time is kept for longer
+_DAY_MS = 24 * 3600 * 1000  # as long as answers to requests are kept, and longer than anything else but runs
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 class Repair:
     """Puts right what was found, as the service itself would."""
 
-    def __init__(self, redis: Redis, storage: RedisStorage, bus: RedisMessageBus) -> None:
+    def __init__(self, redis: Redis, storage: RedisStorage, bus: RedisMessageBus, *, run_keep_s: float) -> None:
+        self._run_keep_ms = int(run_keep_s * 1000)
         self._bus = bus
         self._live, self._stored = Live(redis), Stored(redis)
         self._removal = Removal(storage, bus)
@@ -40,7 +41,7 @@ class Repair:
             "retired-session": self._remove,
             "dangling-entry": lambda it: self._stored.unlist(listing_of(_known(it), it.member)),
             "unlisted-record": self._enlist,
-            "immortal-key": lambda it: self._stored.expire(it.key, _DAY_MS),
+            "immortal-key": self._expire,
             "stuck-run": self._ask,
             "stranded-inbox": self._ask,
             "silent-claim": self._end,
@@ -70,6 +71,10 @@ class Repair:
             await self._removal.session(OwnerId(finding.owner), SessionId(finding.session))
         else:
             await self._bus.heads.remove(SessionId(finding.session))
+
+    async def _expire(self, finding: Finding) -> None:
+        """Runs are the only keys that belong to a session and are kept for a time."""
+        await self._stored.expire(finding.key, self._run_keep_ms if finding.session else _DAY_MS)
 
     async def _enlist(self, finding: Finding) -> None:
         (fields,) = await self._stored.fields([finding.key])

@@ -13,6 +13,7 @@ from agentsvc.storage.survey import Listing
 from agentsvc.storage.survey import Survey as Stored
 
 _HEAD = "{s:<sid>}:run"
+_RUN = "{s:<sid>}:run:<name>"
 
 
 class Sessions:
@@ -38,6 +39,9 @@ class Sessions:
         for each in others:
             if each.places["sid"] not in alive:
                 yield Finding("orphan-key", each.key, each.places["sid"])
+        runs = {each.key: each.places["sid"] for each in others if each.shape.name == _RUN}
+        for run in await self._live.unending(list(runs)):
+            yield Finding("immortal-key", run, runs[run])
 
     async def recorded(self, session_ids: set[str]) -> set[str]:
         """Those of which some owner has a record: all owners' records are looked through."""

@@ -60,6 +60,7 @@ SHAPES = (
     Shape("{q:<n>}:accepting", "zset", "shared"),
     Shape("{q:<n>}:removing", "zset", "shared"),
     Shape("{q:<n>}:expiring", "zset", "shared"),
+    Shape("{q:<n>}:sweeping", "string", "expires"),
     Shape("{w:<worker>}:presence", "hash", "expires"),
     Shape("{w:<worker>}:probe", "string", "expires"),
     Shape("{o:<owner>}:pending-approval", "zset", "owner"),

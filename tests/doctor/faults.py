@@ -66,6 +66,8 @@ async def wrong_type(home: Home) -> None:
 async def immortal_key(home: Home) -> None:
     await home.redis.run("SET", "{o:ada}:wrote:" + 32 * "0", "")
     await home.redis.run("HSET", "{w:w1}:presence", "host", "there")
+    await home.redis.run("HSET", f"{{s:{WELL}}}:run:r1", "ended", 1)
+    await home.redis.run("HSET", f"{{s:{WELL}}}:run:r2", "started", 1)
 
 
 async def stuck_run(home: Home) -> None:
