@@ -12,7 +12,7 @@ from agentsvc.agent.context.summary import SUMMARY_SCHEMA
 from agentsvc.agent.model import ChatModelBase, Finish, ModelDelta, ModelRequest, TextDelta, ToolCallDelta
 from agentsvc.domain.messages import Usage
 from agentsvc.models.openai_requests import encode
-from tests.agent.scripts import SUMMARY, Said, Script, Stop
+from tests.agent.scripts import SUMMARY, Said, Script, Stop, Wish
 
 _SUMMARY = json.dumps(dict.fromkeys(SUMMARY_SCHEMA["required"], "nothing"))
 
@@ -20,7 +20,7 @@ _SUMMARY = json.dumps(dict.fromkeys(SUMMARY_SCHEMA["required"], "nothing"))
 class Improviser(ChatModelBase):
     """``stop`` is what is done where somebody interrupts. The calls of one session are numbered throughout."""
 
-    def __init__(self, script: Script, stop: Callable[[], None]) -> None:
+    def __init__(self, script: Script, stop: Callable[[Wish], None]) -> None:
         self.name = "improviser"
         self.context_size = script.context_size
         self.requests: list[ModelRequest] = []
@@ -36,8 +36,8 @@ class Improviser(ChatModelBase):
             match step:
                 case Exception():
                     raise step
-                case Stop(waits=waits):
-                    asyncio.get_running_loop().call_soon(self._stop)
+                case Stop(waits=waits, wish=wish):
+                    asyncio.get_running_loop().call_soon(self._stop, wish)
                     if waits:
                         await asyncio.sleep(0)
                 case ToolCallDelta(arguments=arguments):

@@ -2,11 +2,8 @@
 
 import asyncio
 from contextlib import aclosing
-from itertools import count
+from itertools import count, cycle
 from typing import Any
-
-import msgspec
-from msgspec import Struct
 
 from agentsvc.agent.agent import Agent
 from agentsvc.agent.answers import Answer
@@ -16,52 +13,28 @@ from agentsvc.agent.standing import open_calls
 from agentsvc.agent.toolkit import Toolkit
 from agentsvc.domain import events as ev
 from agentsvc.domain.agents import ContextConfig, InjectionConfig, ReActConfig
-from agentsvc.domain.messages import Msg, ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import Base64Source, DataBlock, Msg, TextBlock, ToolCallBlock
 from agentsvc.domain.permissions import PermissionContext, PermissionRule
 from agentsvc.domain.states import AgentState
 from tests.agent.improviser import Improviser
-from tests.agent.scripts import Death, Reaction, Script, Turn
+from tests.agent.ledger import ARRIVED, Entry, Ledger, decode, encode
+from tests.agent.people import answered
+from tests.agent.scripts import WISHES, Death, Reaction, Script, Turn, Wish
 from tests.agent.toolbox import toolbox
 
 PLACE = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(AgentState).decode
 _FORBIDDEN = PermissionRule(tool_name="forbidden", rule_content=None, behavior="deny")
 
 
-class Entry(Struct, frozen=True):
-    """What was recorded, and how many events of this worker belong to it."""
-
-    state: bytes
-    events: int
-
-
-class Ledger:
-    """A journal that could be read again by somebody else."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.settled = 0
-        self.happened: list[ev.Event] = []
-        self.reply: Reply
-
-    def record(self) -> None:
-        self.entries.append(Entry(_encode(self.reply.state), len(self.happened)))
-
-    async def settle(self) -> None:
-        self.settled = len(self.entries)
-
-    def surviving(self, death: Death) -> Entry | None:
-        left = max(self.settled, len(self.entries) - death.lost)
-        return self.entries[left - 1] if left else None
-
-
 class Life:
-    """``kept`` are the events of the reply that count, ``seen`` those that a client was shown, also in vain."""
+    """``kept`` are the events of the reply that count, ``seen`` those that a client was shown, also in vain; ``taken``
+    are the ids of the messages that the reply has taken in, ``inbox`` those that wait for the next one.
+    """
 
     def __init__(self, script: Script) -> None:
-        self.box = toolbox(self._stop)
+        wishes = cycle(WISHES)
+        self.box = toolbox(lambda: self._stop(next(wishes)))
         self.model = Improviser(script, self._stop)
         self.agent = Agent(
             "bob",
@@ -73,20 +46,24 @@ class Life:
             injection_config=InjectionConfig(),
         )
         rules = PermissionContext(deny_rules={"forbidden": [_FORBIDDEN]})
-        self.saved = _encode(AgentState(session_id="s1", permission_context=rules))
+        self.saved = encode(AgentState(session_id="s1", permission_context=rules))
         self.kept: list[ev.Event] = []
         self.seen: list[ev.Event] = []
         self.stops = 0
-        self._wanted = False
+        self.inbox: list[Msg] = []
+        self.taken: list[str] = []
+        self._wishes: list[Wish] = []
         self._interruption = Interruption()
+        self._turn = script.turns[0]
         self._deaths: list[Death] = []
-        self._stop_after: int | None = None
+        self._happened = 0
         self._schema: dict[str, Any] | None = None
         self._ticks = count()
+        self._names = count()
 
     @property
     def state(self) -> AgentState:
-        return _decode(self.saved)
+        return decode(self.saved)
 
     @property
     def open(self) -> bool:
@@ -106,14 +83,16 @@ class Life:
         """Whatever is on its way has arrived, and counts no more."""
         await asyncio.sleep(0)
         self.model.forget()
-        self._wanted = False
+        self._wishes.clear()
 
     async def begin(self, turn: Turn) -> None:
         """A new reply, to its end or to where it is parked."""
-        self.kept, self.seen = [], []
-        self._deaths, self._stop_after = list(turn.deaths), turn.stop
+        self.kept, self.seen, self.taken = [], [], []
+        self._turn, self._happened = turn, 0
+        self._deaths = list(turn.deaths)
         self._schema = PLACE if turn.structured else None
-        await self._reply([Msg.user("go")])
+        waiting, self.inbox = self.inbox, []
+        await self._reply([Msg.user("go"), *waiting])
 
     async def react(self, reaction: Reaction) -> None:
         """Somebody does something about the questions."""
@@ -123,31 +102,38 @@ class Life:
             case "stop":
                 await self.stop()
             case _:
-                await self._reply(answer=self._answer(reaction))
+                reply_id = self.state.reply_context.reply_id
+                await self._reply(answer=answered(reaction, reply_id, self.waiting))
 
     async def stop(self) -> None:
-        """Somebody interrupts a parked reply."""
-        self._wanted = True
+        """Somebody ends a parked reply."""
+        self._wishes.append(self._turn.end)
         await self._reply()
 
     async def _reply(self, inputs: list[Msg] | None = None, answer: Answer | None = None) -> None:
         """One worker and, when it dies, the next. What was not recorded as begun is asked of the next one again."""
         death = self._deaths.pop(0) if self._deaths else None
-        was_open, ledger = self.open, Ledger()
+        was_open, ledger = self.open, Ledger(self.inbox, self.taken)
         self._interruption = Interruption()
-        if self._wanted:
-            self._interruption.request()
+        for wish in self._wishes:
+            express(wish, self._interruption)
         reply = ledger.reply = Reply(
-            self.agent, self.state, ledger, self._interruption, self._clock, structured_schema=self._schema
+            self.agent,
+            self.state,
+            ledger,
+            self._interruption,
+            self._clock,
+            structured_schema=self._schema,
+            arrivals=ledger.arrivals,
         )
         died = await self._live(reply, ledger, death, inputs or [], answer)
         self.seen += ledger.happened
         if death is None or not died:
-            assert ledger.entries[-1] == Entry(_encode(reply.state), len(ledger.happened))
+            assert (ledger.entries[-1].state, ledger.entries[-1].events) == (encode(reply.state), len(ledger.happened))
             assert reply.parked is bool(reply.state.reply_context.reply_id)
             self._keep(ledger, ledger.entries[-1])
             if not reply.parked:
-                self._wanted = False
+                self._wishes.clear()
             return
         survived = ledger.surviving(death)
         if survived is not None:
@@ -166,65 +152,47 @@ class Life:
         async with aclosing(reply.events(inputs, answer)) as events:
             async for event in events:
                 ledger.happened.append(event)
-                if self._stop_after == len(ledger.happened):
-                    self._stop_after = None
-                    self._stop()
+                self._pass()
                 if death is not None and death.after == len(ledger.happened):
                     return True
         return False
 
+    def _pass(self) -> None:
+        """What others do after each event."""
+        self._happened += 1
+        if self._happened in self._turn.arrivals:
+            self.inbox.append(_message(f"{ARRIVED}-{next(self._names)}", self._happened))
+        if self._turn.stop is not None and self._turn.stop.after == self._happened:
+            self._stop(self._turn.stop.wish)
+
     def _keep(self, ledger: Ledger, entry: Entry) -> None:
         self.kept += ledger.happened[: entry.events]
         self.saved = entry.state
+        self.taken += entry.taken
 
-    def _stop(self) -> None:
+    def _stop(self, wish: Wish) -> None:
         self.stops += 1
-        self._wanted = True
-        self._interruption.request()
+        self._wishes.append(wish)
+        express(wish, self._interruption)
 
     def _clock(self) -> str:
         return f"2026-01-01T00:00:00.{next(self._ticks):06d}+00:00"
 
-    # -- what people answer
 
-    def _answer(self, reaction: Reaction) -> Answer:
-        state = self.state
-        chosen = [call for place, call in enumerate(self.waiting) if reaction.mask & (1 << place % 3)]
-        reply_id = "foreign" if reaction.kind == "foreign" else state.reply_context.reply_id
-        if reaction.kind == "execute":
-            return ev.ExternalExecutionResult(reply_id=reply_id, execution_results=_executed(chosen))
-        results = [answer for place, call in enumerate(chosen) for answer in _confirmed(reaction.kind, call, place)]
-        return ev.UserConfirmResult(reply_id=reply_id, confirm_results=results)
+def express(wish: Wish, interruption: Interruption) -> None:
+    if wish == "expire":
+        interruption.expire()
+    else:
+        interruption.request(wish)
 
 
-def _executed(calls: list[ToolCallBlock]) -> list[ToolResultBlock]:
-    """Also for calls that nobody has handed out."""
-    outputs = ["Paris", "", "far away, " * 60]
-    return [
-        ToolResultBlock(id=call.id, name="other", output=outputs[len(call.id + call.input) % 3], state="success")
-        for call in calls
+def _message(message_id: str, number: int) -> Msg:
+    """Words, nothing, a picture, more than can be shown."""
+    image = DataBlock(source=Base64Source(data="cGl4", media_type="image/png"))
+    contents: list[list[TextBlock | DataBlock]] = [
+        [TextBlock(text="and then?")],
+        [],
+        [TextBlock(text="see"), image],
+        [TextBlock(text="much more " * 90)],
     ]
-
-
-def _confirmed(kind: str, call: ToolCallBlock, place: int) -> list[ev.ConfirmResult]:
-    yes = ev.ConfirmResult(confirmed=True, tool_call=call)
-    no = ev.ConfirmResult(confirmed=False, tool_call=call)
-    match kind:
-        case "refuse":
-            return [no]
-        case "mixed":
-            return [no if place % 2 else yes]
-        case "twice":
-            return [yes, no]
-        case "edit":
-            edited = msgspec.structs.replace(call, input=call.input.replace("}", ', "x": 1}'), state="finished")
-            return [ev.ConfirmResult(confirmed=True, tool_call=edited)]
-        case "rename":
-            return [ev.ConfirmResult(confirmed=True, tool_call=msgspec.structs.replace(call, name="alone"))]
-        case "always":
-            rule = PermissionRule(tool_name=call.name, rule_content=None, behavior="allow")
-            return [ev.ConfirmResult(confirmed=True, tool_call=call, rules=[rule])]
-        case "misplaced":
-            return [ev.ConfirmResult(confirmed=True, tool_call=msgspec.structs.replace(call, id="misplaced"))]
-        case _:
-            return [yes]
+    return Msg(id=message_id, name="ada", role="user", content=[*contents[number % len(contents)]])

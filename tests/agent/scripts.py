@@ -9,11 +9,24 @@ from agentsvc.agent.model import DataDelta, Finish, StopReason, TextDelta, Think
 from agentsvc.domain.errors import ModelError
 from agentsvc.domain.messages import Usage
 
+Wish = Literal["step", "now", "discard", "expire"]
+"""How a reply is to end: the three strengths of a stop, or that its time is up."""
+
+WISHES: list[Wish] = ["now", "step", "discard", "now", "expire"]
+
 
 class Stop(Struct, frozen=True):
     """Somebody interrupts at this point; the model waits then, or does not notice."""
 
     waits: bool
+    wish: Wish
+
+
+class StopAfter(Struct, frozen=True):
+    """Somebody interrupts after so many events."""
+
+    after: int
+    wish: Wish
 
 
 class Death(Struct, frozen=True):
@@ -47,12 +60,16 @@ class Reaction(Struct, frozen=True):
 
 
 class Turn(Struct, frozen=True):
-    """``stop`` is the number of events after which somebody interrupts."""
+    """``arrivals`` are the numbers of events after which a message comes; ``end`` is how a reply ends that waits for
+    somebody in vain.
+    """
 
     reactions: list[Reaction]
     deaths: list[Death]
     structured: bool
-    stop: int | None
+    stop: StopAfter | None = None
+    arrivals: list[int] = []
+    end: Wish = "now"
 
 
 Said = TextDelta | ThinkingDelta | DataDelta | ToolCallDelta | Finish | Stop | Exception
@@ -72,7 +89,8 @@ _WORDS = st.sampled_from(["so", " ", "", "ä😀", "word " * 60])
 _TEXTS = st.builds(TextDelta, _WORDS)
 _THOUGHTS = st.builds(ThinkingDelta, _WORDS, st.sampled_from([{}, {"signature": "s"}]))
 _DATA = st.builds(DataDelta, st.sampled_from(["aGk=", "aA==", ""]), st.sampled_from(["image/png", "audio/wav"]))
-_STOPS = st.builds(Stop, st.booleans())
+_WISHES = st.sampled_from(WISHES)
+_STOPS = st.builds(Stop, st.booleans(), _WISHES)
 _NAMES = st.sampled_from(
     [
         *("touch", "touch", "touch", "risky", "risky", "locate", "locate", "forbidden", "unheard_of"),
@@ -127,7 +145,9 @@ _ATTEMPTS: list[list[Said]] = [
     [TextDelta("What was said."), Finish("stop")],
     [Finish("stop")],
     [ModelError("connection", "cut")],
-    [Stop(waits=True), TextDelta("late")],
+    [Stop(waits=True, wish="now"), TextDelta("late")],
+    [Stop(waits=True, wish="step"), *SUMMARY],
+    [Stop(waits=True, wish="discard"), TextDelta("late")],
 ]
 _REACTIONS = st.builds(
     Reaction,
@@ -144,7 +164,9 @@ _TURNS = st.builds(
     reactions=st.lists(_REACTIONS, min_size=1, max_size=6),
     deaths=st.lists(st.builds(Death, st.sampled_from([3, 5, 8, 12, 20, 1, 2, 4]), st.integers(0, 3)), max_size=5),
     structured=st.sampled_from([False, False, False, True]),
-    stop=st.sampled_from([*[None] * 20, *range(1, 30, 2)]),
+    stop=st.one_of(st.none(), st.none(), st.builds(StopAfter, st.integers(1, 30), _WISHES)),
+    arrivals=st.lists(st.integers(1, 40), max_size=4),
+    end=_WISHES,
 )
 SCRIPTS = st.builds(
     Script,

@@ -2,10 +2,20 @@
 
 from hypothesis import HealthCheck, given, note, settings
 
+from tests.agent.ledger import arrived
 from tests.agent.lives import Life
 from tests.agent.scripts import SCRIPTS, Script, Turn
 from tests.agent.toolbox import AGAIN
-from tests.agent.wholeness import check_message, check_order, check_questions, ends_with, folded, sound
+from tests.agent.wholeness import (
+    check_message,
+    check_order,
+    check_questions,
+    discarded,
+    ends_with,
+    folded,
+    leaves_no_trace,
+    sound,
+)
 
 
 def check(life: Life) -> None:
@@ -16,7 +26,11 @@ def check(life: Life) -> None:
     check_order(life.kept, ended=ended)
     check_message(message, ended=ended)
     check_questions(state, life.waiting)
-    if ended:
+    assert arrived(message) == life.taken
+    if ended and discarded(life.kept):
+        assert leaves_no_trace(state, message)
+        assert sound(state.context)
+    elif ended:
         assert ends_with(state, message)
         assert message.finished_reason != "completed" or (message.structured_output is not None) is life.structured
         assert sound(state.context)
@@ -46,6 +60,6 @@ async def test_a_session_is_whole_after_every_step_of_any_life(script: Script) -
     once = {key: times for key, times in life.box.ran.items() if key[0] != AGAIN}
     assert set(once.values()) <= {1}
     await life.calm()
-    await life.begin(Turn(reactions=[], deaths=[], structured=False, stop=None))
+    await life.begin(Turn(reactions=[], deaths=[], structured=False))
     assert life.state.context[-1].finished_reason == "completed"
     check(life)

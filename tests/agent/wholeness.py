@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from agentsvc.agent.context.pairing import paired
 from agentsvc.domain import events as ev
 from agentsvc.domain.fold import Fold
-from agentsvc.domain.messages import Msg, TextBlock, ToolCallBlock, ToolResultBlock
+from agentsvc.domain.messages import HintBlock, Msg, TextBlock, ToolCallBlock, ToolResultBlock
 from agentsvc.domain.states import AgentState
 from tests.agent.toolbox import AGAIN
 
@@ -76,7 +76,8 @@ def check_questions(state: AgentState, waiting: Sequence[ToolCallBlock]) -> None
 
 def sound(context: Sequence[Msg]) -> bool:
     """Nothing has to be repaired before a model is shown it, but that an empty message is left out."""
-    return paired(context) == [message for message in context if message.content]
+    filled = [message for message in context if message.content]
+    return paired(filled) == filled
 
 
 def ends_with(state: AgentState, message: Msg) -> bool:
@@ -86,3 +87,24 @@ def ends_with(state: AgentState, message: Msg) -> bool:
         return bool(state.summary)
     rest = message.content[len(message.content) - len(last.content) :] if state.summary else message.content
     return last == replace(message, content=rest)
+
+
+def discarded(events: Sequence[ev.Event]) -> bool:
+    """Whether whoever keeps a transcript drops the message."""
+    return any(isinstance(event, ev.ReplyEnd) and "discarded" in event.metadata for event in events)
+
+
+def leaves_no_trace(state: AgentState, message: Msg) -> bool:
+    """Nothing of the reply is in the context; what was said to it is there, unless it is in the summary."""
+    said = [block for block in message.content if isinstance(block, HintBlock) and _by_a_user(block)]
+    standing = {each.id: each for each in state.context}
+    lost = [hint for hint in said if hint.id not in standing]
+    return (
+        message.id not in standing
+        and (not lost or bool(state.summary))
+        and all(each.role == "user" for each in standing.values() if each.id in {hint.id for hint in said})
+    )
+
+
+def _by_a_user(hint: HintBlock) -> bool:
+    return hint.source is not None and '"User"' in hint.source
