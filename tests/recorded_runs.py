@@ -10,21 +10,13 @@ from tests.redis_kinds.clients import connected
 AT = 1_794_992_800_000  # ms: 2026-11-18T09:06:40Z
 
 
-def record(
-    url: str, session_id: str, name: str = "n1", *, at: int = AT, life: int | None = None, **fields: Any
-) -> RunId:
-    """A run that was asked for at this time; ``fields`` are those of its hash, in bytes or what becomes such.
-
-    After ``life`` (seconds) Redis forgets it.
-    """
+def record(url: str, session_id: str, name: str = "n1", *, at: int = AT, **fields: Any) -> RunId:
+    """A run that was asked for at this time; ``fields`` are those of its hash, in bytes or what becomes such."""
     names = keys.of_session(session_id)
     values: dict[Any, Any] = {"created": at, "cause": "chat", **fields}
     with connected(url) as client:
         client.hset(names.run + name, mapping=values)
         client.zadd(names.runs, {name: at})
-        if life is not None:
-            client.expire(names.run + name, life)
-            client.expire(names.runs, life)
     return run_id_of(SessionId(session_id), name)
 
 

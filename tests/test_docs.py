@@ -18,7 +18,7 @@ from agentsvc.workspaces.sandbox import choose_sandbox
 from tests.documents import ROOT, blocks, check, script
 from tests.service import KEY, free_port
 
-PAGES = ("docs/approvals.md", "docs/chat.md", "docs/context.md", "docs/permissions.md", "docs/workspaces.md")
+PAGES = tuple(f"docs/{name}.md" for name in ("approvals", "chat", "context", "permissions", "runs", "workspaces"))
 
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _SERVE = (sys.executable, "-m", "agentsvc", "serve")

@@ -12,7 +12,7 @@ from agentsvc.domain.errors import NotFound
 from agentsvc.domain.ids import AgentId, OwnerId, RunId, SessionId
 from agentsvc.domain.messages import ErrorInfo
 from agentsvc.domain.records import Page
-from agentsvc.domain.runs import Cause, RunStatus, RunView, run_id_of, session_of
+from agentsvc.domain.runs import Cause, RunStatus, RunView, name_of, run_id_of, session_of
 from agentsvc.kv.client import Redis
 
 _FIELDS = (
@@ -36,7 +36,7 @@ class Runs:
 
     async def get(self, owner: OwnerId, run_id: RunId) -> RunView:
         """Raises NotFound for a run that is not there, not any more, or in a session that is not the owner's."""
-        session_id, name = session_of(run_id), run_id.rpartition(".")[2]
+        session_id, name = session_of(run_id), name_of(run_id)
         names = keys.of_session(session_id)
         whose, fields = await self._redis.each(
             ("HMGET", names.head, "owner", "agent"), ("HMGET", names.run + name, *_FIELDS)

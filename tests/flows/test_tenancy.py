@@ -33,7 +33,7 @@ async def ids_of(user: User, provider: OpenAIServer, redis_url: str) -> dict[str
         "session_id": talk.session_id,
         "credential_id": credential,
         "approval_id": approval_id,
-        "run_id": record(redis_url, parked.session_id, life=600),
+        "run_id": record(redis_url, parked.session_id),
     }
 
 
