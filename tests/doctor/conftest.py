@@ -46,6 +46,9 @@ class Home:
     def request(self, session: str) -> RunRequest:
         return RunRequest(owner=ADA, session_id=SessionId(session), agent_id=AGENT)
 
+    async def keys(self) -> set[bytes]:
+        return {name async for names in self.redis.scan("*") for name in names}
+
     async def look(self, *, repair: bool = False, **settings: Any) -> Report:
         return await check_up(replace(self.settings, **settings), repair=repair, pause_s=0.01)
 
@@ -58,4 +61,4 @@ async def home(redis_url: str, settings: Settings) -> AsyncIterator[Home]:
         await storage.of(ADA).agents.create(AgentRecord(user_id=ADA, id=AGENT, data=AgentData(id=AGENT, name="Bob")))
         await opened.session(WELL)
         yield opened
-        await redis.run("FLUSHALL")
+        await redis.each(*(("DEL", name) for name in await opened.keys()))

@@ -21,7 +21,7 @@ async def orphan_key(home: Home) -> None:
 async def headless_session(home: Home) -> None:
     await home.say(await home.session("lost"))
     await home.bus.queue.push(home.request("lost"))
-    await home.redis.run("DEL", "{s:lost}:run", "{q:0}:runs", "{q:0}:accepting")
+    await home.redis.each(*(("DEL", key) for key in await home.keys() if key.startswith((b"{s:lost}:run", b"{q:"))))
     await home.bus.queue.open()
 
 
@@ -94,7 +94,7 @@ async def silent_claim(home: Home) -> None:
 
 
 async def silent_worker(home: Home) -> None:
-    await home.bus.queue.claim(0, "dead", 1, 1)
+    await home.redis.run("XGROUP", "CREATECONSUMER", "{q:0}:runs", "workers", "dead")
     await _silent(home)
 
 
