@@ -40,6 +40,10 @@ _PATIENCE = 4.0  # seconds
 _PATIENCE_WITH_REPLICAS = 8.0
 
 
+class _Replaced(Exception):
+    """A server that was meant, and no other, is a primary no more."""
+
+
 class Redis:
     """A Redis, Valkey or compatible server, one that Sentinel watches, or a Cluster.
 
@@ -115,7 +119,10 @@ class Redis:
                 cursor = b"0"
                 while True:
                     command = ("SCAN", cursor, "MATCH", pattern, "COUNT", batch)
-                    cursor, names = (await self._all((command,), node))[0]
+                    try:
+                        cursor, names = (await self._all((command,), node))[0]
+                    except _Replaced:
+                        break
                     if names:
                         yield sorted(set(names))
                     if cursor == b"0" or self._topology.changes != seen:
@@ -170,12 +177,13 @@ class Redis:
             if elsewhere(error):
                 await self._refresh(seen)
                 if only is not None and only not in self._topology.nodes:
-                    raise Unreachable(str(error)) from error
+                    raise _Replaced from error
         return done
 
     async def _attempt(self, commands: Sequence[Command], only: Node | None, done: list[Any]) -> Exception | None:
         """Send as many as one server takes, and put the replies to ``done``, up to one that will pass."""
-        node = only or await self._topology.route(commands[0])
+        topology = self._topology
+        node = only or (topology.node_of(commands[0]) if topology.nodes else await topology.route(commands[0]))
         run = commands if only else commands[: self._topology.together(commands)]
         replies = await node.lane.send(run)
         for place, reply in enumerate(replies):

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast
 
 from redis.exceptions import AskError, MovedError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -46,7 +46,8 @@ class Cluster(Topology):
         return list(places.values())
 
     def redirected(self, error: AskError, asked: Node) -> Node:
-        host = error.host or (asked.host[0] if asked.host else "")
+        named: str = cast("Any", error).host
+        host = named or (asked.host[0] if asked.host else "")
         node = self._node((host, error.port))
         if isinstance(error, MovedError):
             self._owners[error.slot_id] = node

@@ -28,13 +28,13 @@ class Lane:
     def busy(self) -> bool:
         return self._sender is not None
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
+    def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
         """The replies, errors among them, to commands that travel together. Raises what says that they got lost."""
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._queue.append((commands, answer))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_all(), name="redis")
-        return await answer
+        return answer
 
     async def aclose(self) -> None:
         """Once all that was given has been sent."""
