@@ -160,13 +160,23 @@ class Redis:
 
     async def _all(self, commands: Sequence[Command], only: Node | None = None) -> list[Any]:
         """The replies to commands, of which those for ``only``, a server, go nowhere else."""
-        done: list[Any] = []
+        topology, done = self._topology, list[Any]()
         patience: Patience | None = None
         cured = 0
         while len(done) < len(commands):
-            seen = self._topology.changes
+            rest = commands[len(done) :] if done else commands
+            seen = topology.changes
             try:
-                error = await self._attempt(commands[len(done) :] if done else commands, only, done)
+                node = only or (topology.node_of(rest[0]) if topology.nodes else await topology.route(rest[0]))
+                run = rest if only or len(rest) == 1 else rest[: topology.together(rest)]
+                replies = await node.lane.send(run)
+                good = _good(replies)
+                if good == len(commands):
+                    return replies
+                done += replies[:good]
+                if good == len(run):
+                    continue
+                error = await self._cure(replies[good], node, run[good:], done)
                 if error is None:
                     continue
             except LOST as lost:
@@ -176,24 +186,9 @@ class Redis:
                 await patience.spend(error)
             if elsewhere(error):
                 await self._refresh(seen)
-                if only is not None and only not in self._topology.nodes:
+                if only is not None and only not in topology.nodes:
                     raise _Replaced from error
         return done
-
-    async def _attempt(self, commands: Sequence[Command], only: Node | None, done: list[Any]) -> Exception | None:
-        """Send as many as one server takes, and put the replies to ``done``, up to one that will pass."""
-        topology = self._topology
-        node = only or (topology.node_of(commands[0]) if topology.nodes else await topology.route(commands[0]))
-        run = commands if only else commands[: self._topology.together(commands)]
-        replies = await node.lane.send(run)
-        for place, reply in enumerate(replies):
-            if not isinstance(reply, RedisError):
-                done.append(reply)
-            elif not passing(reply):
-                raise Refused(str(reply))
-            else:
-                return await self._cure(reply, node, run[place:], done)
-        return None
 
     async def _cure(
         self, error: RedisError, node: Node, commands: Sequence[Command], done: list[Any]
@@ -223,6 +218,16 @@ class Redis:
             await self._topology.refresh(seen)
         except LOST as error:
             _lost(error)
+
+
+def _good(replies: list[Any]) -> int:
+    """How many are no error, from the first on. Raises Refused when the first error is one that stays."""
+    for place, reply in enumerate(replies):
+        if isinstance(reply, RedisError):
+            if not passing(reply):
+                raise Refused(str(reply))
+            return place
+    return len(replies)
 
 
 def _lost(error: BaseException) -> Exception:

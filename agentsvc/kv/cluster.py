@@ -25,12 +25,7 @@ class Cluster(Topology):
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self._known: dict[Host, Node] = {}
-        self._primaries: tuple[Node, ...] = ()
         self._owners: list[Node | None] = [None] * _SLOTS
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        return self._primaries
 
     def node_of(self, command: Command) -> Node:
         return self._owner(slot_of(command))
@@ -51,8 +46,8 @@ class Cluster(Topology):
         node = self._node((host, error.port))
         if isinstance(error, MovedError):
             self._owners[error.slot_id] = node
-            if node not in self._primaries:
-                self._primaries = (*self._primaries, node)
+            if node not in self.nodes:
+                self.nodes = (*self.nodes, node)
         return node
 
     async def aclose(self) -> None:
@@ -61,7 +56,7 @@ class Cluster(Topology):
 
     def _owner(self, slot: int | None) -> Node:
         # No server has a slot while the one that had it is being replaced: any other one says so.
-        return (None if slot is None else self._owners[slot]) or random.choice(self._primaries)  # noqa: S311
+        return (None if slot is None else self._owners[slot]) or random.choice(self.nodes)  # noqa: S311
 
     def _goes_along(self, command: Command, node: Node) -> bool:
         slot = slot_of(command)
@@ -73,7 +68,7 @@ class Cluster(Topology):
         return self._known[host]
 
     async def _look(self) -> None:
-        hosts = list(dict.fromkeys([*(node.host for node in self._primaries if node.host), *self.address.hosts]))
+        hosts = list(dict.fromkeys([*(node.host for node in self.nodes if node.host), *self.address.hosts]))
         random.shuffle(hosts)
         failed: Exception = RedisConnectionError("no server knows the Cluster")
         for host in hosts:
@@ -96,9 +91,9 @@ class Cluster(Topology):
             node = self._node((asked if name in ("", "?") else name, primary[1]))
             owners[first : last + 1] = [node] * (last + 1 - first)
         self._owners = owners
-        self._primaries = tuple(dict.fromkeys(node for node in owners if node is not None))
+        self.nodes = tuple(dict.fromkeys(node for node in owners if node is not None))
         for host, node in list(self._known.items()):
-            if node not in self._primaries and not node.busy:
+            if node not in self.nodes and not node.busy:
                 del self._known[host]
                 await retire(node)
 

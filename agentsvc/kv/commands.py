@@ -37,4 +37,5 @@ def _first_key(command: Command) -> Arg | None:
         return None
     if name in ("XREAD", "XREADGROUP"):
         return command[list(command).index("STREAMS") + 1]
-    return command[2 if name in _KEY_IS_SECOND else 1]
+    place = 2 if name in _KEY_IS_SECOND else 1
+    return command[place] if place < len(command) else None

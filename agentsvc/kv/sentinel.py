@@ -25,16 +25,9 @@ class Sentinel(Topology):
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self._sentinels = [dial_sentinel(address, host) for host in address.hosts]
-        self._node: Node | None = None
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        return () if self._node is None else (self._node,)
 
     def node_of(self, command: Command) -> Node:  # noqa: ARG002 - there is no choice
-        if self._node is None:
-            raise RedisConnectionError("no primary is known yet")
-        return self._node
+        return self.nodes[0]
 
     async def aclose(self) -> None:
         await super().aclose()
@@ -43,13 +36,13 @@ class Sentinel(Topology):
 
     async def _look(self) -> None:
         host = await self._primary()
-        known = self._node
-        node = known if known is not None and known.host == host else Node(self.address, host)
+        node = next((known for known in self.nodes if known.host == host), None) or Node(self.address, host)
         if not await _is_primary(node):
             await retire(node)
             raise RedisConnectionError("what the sentinels name as primary is none yet")
-        self._node = node
-        if known is not None and known is not node:
+        replaced = [known for known in self.nodes if known is not node]
+        self.nodes = (node,)
+        for known in replaced:
             await retire(known)
 
     async def _primary(self) -> Host:

@@ -15,7 +15,9 @@ from agentsvc.kv.node import Node
 
 
 class Topology(ABC):
-    """``changes`` counts how often the servers were looked for anew; who listens is told in ``on_change``.
+    """``nodes`` are all primaries as far as they are known; none before the first look.
+
+    ``changes`` counts how often the servers were looked for anew; who listens is told in ``on_change``.
 
     ``fails_over`` says that a server which is lost is replaced by another one.
     """
@@ -26,12 +28,9 @@ class Topology(ABC):
         self.address = address
         self.changes = 0
         self.on_change: list[Callable[[], Awaitable[None]]] = []
+        self.nodes: tuple[Node, ...] = ()
         self._looking = asyncio.Lock()
-
-    @property
-    @abstractmethod
-    def nodes(self) -> Sequence[Node]:
-        """All primaries as far as they are known; none before the first look."""
+        self._failed: Exception | None = None
 
     @abstractmethod
     def node_of(self, command: Command) -> Node:
@@ -39,8 +38,11 @@ class Topology(ABC):
 
     async def route(self, command: Command) -> Node:
         """The server for a command. Raises what says that a connection is lost when none is found."""
-        if not self.nodes:
+        while not self.nodes:
+            self._failed = None
             await self.refresh(self.changes)
+            if self._failed is not None:
+                raise self._failed
         return self.node_of(command)
 
     def together(self, commands: Sequence[Command]) -> int:
@@ -62,6 +64,9 @@ class Topology(ABC):
                 return
             try:
                 await self._look()
+            except Exception as error:
+                self._failed = error  # those who waited for this look need no look of their own
+                raise
             finally:
                 self.changes += 1
         for told in self.on_change:
@@ -84,10 +89,7 @@ class Standalone(Topology):
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self._node = Node(address, address.hosts[0] if address.hosts else None)
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        return (self._node,)
+        self.nodes = (self._node,)
 
     def node_of(self, command: Command) -> Node:  # noqa: ARG002 - there is no choice
         return self._node

@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
-import redis.asyncio as aioredis
 
 from agentsvc.bus.notes import NOTE
 from agentsvc.kv.client import Redis
 from agentsvc.kv.errors import Refused, Unreachable
 from tests.conftest import Until
+from tests.redis_kinds.chosen import only_standalone
+from tests.redis_kinds.clients import connected
 
 
 async def test_each_caller_gets_its_own_reply(redis_url: str) -> None:
@@ -18,14 +19,16 @@ async def test_each_caller_gets_its_own_reply(redis_url: str) -> None:
     assert replies == [str(number).encode() for number in range(1000)]
 
 
+@only_standalone("reads are counted on one server")
 async def test_many_callers_share_a_round_trip(redis_url: str) -> None:
-    async with Redis(redis_url) as redis, aioredis.Redis.from_url(redis_url) as admin:
-        await redis.run("PING")
-        before = (await admin.info("stats"))["total_reads_processed"]
+    async with Redis(redis_url) as redis:
+        with connected(redis_url) as admin:
+            await redis.run("PING")
+            before = admin.info("stats")["total_reads_processed"]
 
-        await asyncio.gather(*(redis.run("PING") for _ in range(200)))
+            await asyncio.gather(*(redis.run("PING") for _ in range(200)))
 
-        reads = (await admin.info("stats"))["total_reads_processed"] - before
+            reads = admin.info("stats")["total_reads_processed"] - before
     assert reads < 20
 
 
@@ -59,17 +62,18 @@ async def test_a_script_that_the_server_has_forgotten_is_told_again(redis_url: s
 
 
 async def test_a_killed_connection_costs_nobody_a_reply(redis_url: str) -> None:
-    async with Redis(redis_url) as redis, aioredis.Redis.from_url(redis_url) as admin:
+    async with Redis(redis_url) as redis:
 
         async def ask(number: int) -> bytes:
             reply: bytes = await redis.run("ECHO", number)
             return reply
 
         asked = []
-        for round_ in range(20):
-            asked += [asyncio.create_task(ask(round_ * 50 + number)) for number in range(50)]
-            await asyncio.sleep(0)
-            await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        with connected(redis_url) as admin:
+            for round_ in range(20):
+                asked += [asyncio.create_task(ask(round_ * 50 + number)) for number in range(50)]
+                await asyncio.sleep(0)
+                await asyncio.to_thread(admin.client_kill_filter, _type="normal", skipme=True)
         replies = await asyncio.gather(*asked)
 
     assert replies == [str(number).encode() for number in range(1000)]

@@ -19,6 +19,8 @@ from tests.redis_kinds.cluster import cluster
 from tests.redis_kinds.sentinel import sentinel
 from tests.redis_kinds.server import Server
 
+pytestmark = pytest.mark.chaos
+
 CHANNEL = b"{s:s1}"
 
 
