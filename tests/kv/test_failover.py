@@ -52,15 +52,15 @@ async def test_what_is_written_while_a_primary_dies_is_there_once_and_in_order(k
         await bus.inbox.accept(request(), Messages([message]), [message])
         grant = await held(bus)
         for seq in range(1, 10):
-            await bus.leases.write(SESSION, grant.fence, seq, happen(f"event {seq}"), Entry())
+            await bus.leases.write(grant, seq, happen(f"event {seq}"), Entry())
         await replicated(bus._redis)
 
         kind.kill()
         for seq in range(10, 20):
-            await bus.leases.write(SESSION, grant.fence, seq, happen(f"event {seq}"), Entry())
+            await bus.leases.write(grant, seq, happen(f"event {seq}"), Entry())
 
         written = await bus.log.read(SESSION, 0, 100)
-    assert [seq for seq, _ in written] == list(range(1, 20))
+    assert [seq for seq, _ in written.events] == list(range(1, 20))
 
 
 async def test_a_primary_that_stands_still_is_left_for_the_one_that_took_its_place(kind: Kind, until: Until) -> None:
