@@ -4,9 +4,13 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
+from agentsvc.app import create_app
 from agentsvc.settings import Settings
+from tests.conftest import Until
 from tests.flows.traces import traces
+from tests.http.conftest import client_of, said
 from tests.recorded_runs import AT, record
 from tests.redis_kinds.clients import connected
 
@@ -127,3 +131,25 @@ async def test_what_is_no_text_is_not_found(client: httpx.AsyncClient, path: str
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_runs_are_only_read(client: httpx.AsyncClient, method: str, path: str):
     assert (await client.request(method, path)).status_code == 405
+
+
+async def test_a_run_that_has_ended_is_kept_as_long_as_is_set(settings: Settings, until: Until):
+    app = create_app(settings=replace(settings, run_keep_s=1))
+    async with app.lifespan(), client_of(app) as client:
+        agent = (await client.post("/agent/", json={"name": "Bob"})).json()["agent_id"]
+        session = (await client.post("/sessions/", json={"agent_id": agent})).json()["session_id"]
+        sent = {"agent_id": agent, "session_id": session, "input": said("hi")}
+        run_id = (await client.post("/chat/", json=sent)).json()["run_id"]
+
+        kept = await client.get(f"/runs/{run_id}")
+
+        async def gone() -> bool:
+            return (await client.get(f"/runs/{run_id}")).status_code == 404
+
+        await until(gone, "the run is forgotten", within=15)
+        listed = (await client.get(f"/sessions/{session}/runs")).json()
+        messages = (await client.get(f"/sessions/{session}/messages", params={"agent_id": agent})).json()["messages"]
+
+    assert kept.status_code == 200
+    assert listed["runs"] == []
+    assert [each["role"] for each in messages] == ["user", "assistant"]
