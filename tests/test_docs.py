@@ -116,7 +116,7 @@ async def test_the_manager_of_a_page_gives_each_session_a_place(
     assert "/chat" in {route.path for route in names["app"].routes}
 
 
-@pytest.mark.parametrize("page", ["README.md", *PAGES, "docs/limits.md", "docs/tools.md"])
+@pytest.mark.parametrize("page", ["README.md", *PAGES, "docs/doctor.md", "docs/limits.md", "docs/tools.md"])
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target, anchor in re.findall(r"\]\((?!http)([^)#\s]*)(?:#([^)\s]*))?\)", path.read_text()):

@@ -59,8 +59,11 @@ class Claimed(NamedTuple):
 
 
 class Consumer(NamedTuple):
+    """A worker that has read from a shard; ``present``: it says itself that it is there."""
+
     worker: bytes
     idle_ms: int
+    present: bool
 
 
 class Survey:
@@ -120,13 +123,22 @@ class Survey:
         found = await self._redis.run(*("XPENDING", keys.runs(shard), keys.GROUP, "IDLE", idle_ms, "-", "+", _AT_ONCE))
         return [Claimed(entry, worker) for entry, worker, *_ in found]
 
+    async def seize(self, shard: int, entry: bytes, worker: str, idle_ms: int) -> bool:
+        """Claim a request that was not renewed for so long; False when somebody else has it, or it has ended."""
+        words = (keys.runs(shard), keys.GROUP, worker, idle_ms, entry, "JUSTID")
+        return bool(await self._redis.run("XCLAIM", *words))
+
     async def consumers(self, shard: int) -> list[Consumer]:
         """All workers that have read from a shard and were not forgotten."""
         if not await self._grouped(shard):
             return []
         found = await self._redis.run("XINFO", "CONSUMERS", keys.runs(shard), keys.GROUP)
         fields = [dict(zip(each[::2], each[1::2], strict=True)) for each in found]
-        return [Consumer(each[b"name"], each[b"idle"]) for each in fields]
+        names = [each[b"name"].decode(errors="replace") for each in fields]
+        present = await self._redis.each(*(("EXISTS", keys.presence(name)) for name in names))
+        return [
+            Consumer(each[b"name"], each[b"idle"], bool(there)) for each, there in zip(fields, present, strict=True)
+        ]
 
     async def noted(self, key: str) -> AsyncGenerator[list[bytes]]:
         """All members of a set of notes; one that is there all the time is found."""

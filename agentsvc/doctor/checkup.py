@@ -37,5 +37,5 @@ async def _repaired(settings: Settings, redis: Redis, findings: Iterable[Finding
         max_runs_per_user=settings.max_runs_per_user,
     )
     async with RedisStorage(url) as storage, bus:
-        repair = Repair(redis, storage, bus, run_keep_s=settings.run_keep_s)
+        repair = Repair(redis, storage, bus, run_keep_s=settings.run_keep_s, patience=Patience.of(settings.lease_s))
         return [line_of(finding, repaired=await repair.repair(finding)) for finding in findings]

@@ -35,5 +35,5 @@ def of_standing(standing: Standing, *, recorded: bool) -> Kind | None:
 
 
 def of_consumer(consumer: Consumer, silent_ms: int) -> Kind | None:
-    """Whether a worker is still to be known. What it had claimed is found by itself."""
-    return "silent-worker" if consumer.idle_ms > silent_ms else None
+    """Whether a worker is still to be known: one that drains reads no more. What it had claimed is found by itself."""
+    return "silent-worker" if consumer.idle_ms > silent_ms and not consumer.present else None

@@ -7,8 +7,10 @@ import msgspec
 
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.queue import Ticket
+from agentsvc.bus.survey import Asked
 from agentsvc.bus.survey import Survey as Live
 from agentsvc.doctor.findings import Finding, Kind
+from agentsvc.doctor.queue import Patience
 from agentsvc.doctor.records import created_us, listing_of
 from agentsvc.doctor.shapes import Named, named
 from agentsvc.domain.errors import AgentServiceError
@@ -30,7 +32,10 @@ log = logging.getLogger(__name__)
 class Repair:
     """Puts right what was found, as the service itself would."""
 
-    def __init__(self, redis: Redis, storage: RedisStorage, bus: RedisMessageBus, *, run_keep_s: float) -> None:
+    def __init__(
+        self, redis: Redis, storage: RedisStorage, bus: RedisMessageBus, *, run_keep_s: float, patience: Patience
+    ) -> None:
+        self._patience = patience
         self._run_keep_ms = int(run_keep_s * 1000)
         self._bus = bus
         self._live, self._stored = Live(redis), Stored(redis)
@@ -44,7 +49,7 @@ class Repair:
             "immortal-key": self._expire,
             "stuck-run": self._ask,
             "stranded-inbox": self._ask,
-            "silent-claim": self._end,
+            "silent-claim": self._again,
             "silent-worker": lambda it: self._bus.queue.forget(it.member.decode()),
             "dead-request": self._end,
             "unreadable-request": self._end,
@@ -88,13 +93,27 @@ class Repair:
         agent_id = AgentId(standing.agent)
         await self._bus.queue.push(RunRequest(owner=OwnerId(standing.owner), session_id=session_id, agent_id=agent_id))
 
+    async def _again(self, finding: Finding) -> None:
+        """Nobody else may have the request by then: a worker that came back would lose it while it is at work."""
+        shard, worker = _shard_of(finding), self._bus.worker
+        if await self._live.seize(shard, finding.member, worker, self._patience.silent_ms):
+            asked = await self._live.entry(shard, finding.member)
+            await self._bus.queue.done(_ticket(shard, asked), asked.request)
+            await self._bus.queue.forget(worker)
+
     async def _end(self, finding: Finding) -> None:
-        """A request leaves the queue; one that was only claimed comes back as a new one."""
-        shard = int(_known(finding).places["n"])
-        asked = await self._live.entry(shard, finding.member)
-        nobodys = RunRequest(owner=asked.owner, session_id=SessionId(""), agent_id=AgentId(""))
-        instead = asked.request if finding.kind == "silent-claim" else None
-        await self._bus.queue.done(Ticket(shard, finding.member, asked.request or nobodys), instead)
+        shard = _shard_of(finding)
+        await self._bus.queue.done(_ticket(shard, await self._live.entry(shard, finding.member)))
+
+
+def _ticket(shard: int, asked: Asked) -> Ticket:
+    """What cannot be read counts for its owner, as far as that can be read."""
+    nobodys = RunRequest(owner=asked.owner, session_id=SessionId(""), agent_id=AgentId(""))
+    return Ticket(shard, asked.entry, asked.request or nobodys)
+
+
+def _shard_of(finding: Finding) -> int:
+    return int(_known(finding).places["n"])
 
 
 def _known(finding: Finding) -> Named:

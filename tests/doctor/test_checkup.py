@@ -5,7 +5,8 @@ from typing import get_args
 
 import pytest
 
-from agentsvc.doctor.findings import MEANINGS, Kind
+from agentsvc.doctor.findings import MEANINGS, Finding, Kind
+from agentsvc.doctor.repair import Repair
 from agentsvc.domain.runs import encode_request
 from tests.doctor.conftest import ADA, AGENT, WELL, Home
 from tests.doctor.faults import BESIDE, LEFT, REPAIRED
@@ -110,6 +111,30 @@ async def test_a_run_that_was_stuck_is_taken_by_the_next_worker(home: Home) -> N
     assert (ticket.request.owner, ticket.request.session_id) == (ADA, "stuck")
     grant = await home.bus.leases.take(ticket.request, "next")
     assert getattr(grant, "resumed", None)
+
+
+async def test_a_claim_is_left_to_a_worker_that_was_faster(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    await dict(REPAIRED)["silent-claim"](home)
+    repair = Repair.repair
+
+    async def late(self: Repair, finding: Finding) -> bool:
+        await home.bus.queue.reclaim(0, "living", 0, 10)
+        return await repair(self, finding)
+
+    monkeypatch.setattr(Repair, "repair", late)
+    await home.look(repair=True)
+
+    pending = await home.redis.run("XPENDING", "{q:0}:runs", "workers", "-", "+", 10)
+    assert [worker for _, worker, *_ in pending] == [b"living"]
+    assert await home.redis.run("XLEN", "{q:0}:runs") == 1
+
+
+async def test_a_worker_that_drains_is_not_gone(home: Home) -> None:
+    await dict(REPAIRED)["silent-worker"](home)
+    await home.redis.run("HSET", "{w:dead}:presence", "draining", 1)
+    await home.redis.run("PEXPIRE", "{w:dead}:presence", 60_000)
+
+    assert (await home.look()).findings == []
 
 
 async def test_requests_in_other_shards_are_seen(home: Home) -> None:

@@ -59,8 +59,9 @@ def test_a_session_that_nobody_is_asked_to_run_may_stand_like_this(
 
 
 def test_a_worker_is_gone_when_it_was_silent_for_longer_than_it_may() -> None:
-    assert of_consumer(Consumer(b"w1", 50_000), 50_000) is None
-    assert of_consumer(Consumer(b"w1", 50_001), 50_000) == "silent-worker"
+    assert of_consumer(Consumer(b"w1", 50_000, present=False), 50_000) is None
+    assert of_consumer(Consumer(b"w1", 50_001, present=False), 50_000) == "silent-worker"
+    assert of_consumer(Consumer(b"w1", 50_001, present=True), 50_000) is None
 
 
 def key_of(name: bytes) -> Named:

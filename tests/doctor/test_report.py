@@ -1,12 +1,15 @@
 """The report says what people and programs need, and nothing that a key says does anything to either."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentsvc.doctor.findings import Finding, printable
+from agentsvc.doctor.findings import MEANINGS, Finding, printable
 from agentsvc.doctor.report import Report, in_order, line_of
+from tests.documents import ROOT
 
 HOSTILE = [
     b"{s:\x1b[2J\x1b]0;pwned\x07}:run",
@@ -57,6 +60,14 @@ def test_findings_come_by_kind_with_their_meaning_and_remedy() -> None:
     assert lines[2:4] == ["  {s:a}:log  session a  repaired", "  {s:b}:log  session b  repaired"]
     assert lines[5].startswith("silent-worker (1): ")
     assert lines[7] == "  {q:0}:runs  member w1  repaired"
+
+
+def test_the_page_says_of_every_kind_what_a_repair_does() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| .+ \| (.+) \|$", (ROOT / "docs/doctor.md").read_text(), re.MULTILINE)
+
+    assert {kind: not text.startswith("nothing") for kind, text in rows} == {
+        kind: bool(meaning.remedy) for kind, meaning in MEANINGS.items()
+    }
 
 
 def test_no_kind_is_shown_at_more_length_than_a_person_reads() -> None:
