@@ -56,12 +56,14 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"the service is not ready: {log.read_text()}")
 
 
-def run(page: str, directory: Path, url: str) -> None:
+def run(page: str, directory: Path, url: str, **more: str) -> None:
     """All lines of a page must succeed, and say what it shows."""
     helpers = (ROOT / "docs" / "api.sh").read_text()
-    variables = {"PATH": _PATH, "API": url, "AGENTSVC_DATA_DIR": str(directory / "data")}
+    variables = {"PATH": _PATH, "API": url, "AGENTSVC_DATA_DIR": str(directory / "data"), **more}
+    last = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"  # a page that fails leaves nothing behind
     ended = subprocess.run(
-        ["/bin/bash", "-eu", "-o", "pipefail", "-c", f"{helpers}\n{script(page)}"],
+        ["/bin/bash", "-eu", "-o", "pipefail", "-c", f"{helpers}\n{last}\n{script(page)}"],
+        cwd=directory,
         env=variables,
         capture_output=True,
         text=True,
@@ -92,6 +94,21 @@ def test_a_service_with_room_for_little_says_what_its_page_shows(tmp_path: Path)
         run("docs/limits.md", tmp_path, url)
 
 
+def test_an_operator_sees_what_a_page_shows(tmp_path: Path, redis_url: str) -> None:
+    port = str(free_port())
+
+    run(
+        "docs/operations.md",
+        tmp_path,
+        f"http://127.0.0.1:{port}",
+        PATH=f"{Path(sys.executable).parent}:{_PATH}",
+        PYTHONPATH=str(ROOT),
+        PORT=port,
+        AGENTSVC_REDIS_URL=redis_url,
+        AGENTSVC_SECRET_KEYS=KEY,
+    )
+
+
 def test_the_tools_of_a_page_are_an_app_that_says_what_is_shown(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("\n".join(blocks("docs/tools.md", "python")))
 
@@ -116,7 +133,10 @@ async def test_the_manager_of_a_page_gives_each_session_a_place(
     assert "/chat" in {route.path for route in names["app"].routes}
 
 
-@pytest.mark.parametrize("page", ["README.md", *PAGES, "docs/doctor.md", "docs/limits.md", "docs/tools.md"])
+_ALL = ("README.md", *PAGES, *(f"docs/{name}.md" for name in ("doctor", "limits", "operations", "tools")))
+
+
+@pytest.mark.parametrize("page", _ALL)
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target, anchor in re.findall(r"\]\((?!http)([^)#\s]*)(?:#([^)\s]*))?\)", path.read_text()):
