@@ -13,6 +13,7 @@ from agentsvc.workers.supervisor import pause
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500  # keys that are looked at between two pauses
+_MARKED = 10  # sessions that are marked at a time: each is removed soon after
 _PAUSE = 0.1  # seconds between them, so that Redis has time for others
 _HELD = 30.0  # seconds after which a sweeper that is silent is replaced
 _SHORTEST, _LONGEST = 1.0, 3600.0  # seconds from one sweep to the next
@@ -47,6 +48,8 @@ class Retention:
         await self._bus.retention.rest(self._bus.worker, self._rest)
 
     async def _remove(self, session_ids: Sequence[SessionId]) -> None:
-        for owner, session_id in await self._bus.retention.retire(session_ids, self._keep_s):
-            log.info("session %s: removed, since nobody used it for %s s", session_id, self._keep_s)
-            await self._removal.session(owner, session_id)
+        for start in range(0, len(session_ids), _MARKED):
+            retired = await self._bus.retention.retire(session_ids[start : start + _MARKED], self._keep_s)
+            for owner, session_id in retired:
+                log.info("session %s: removed, since nobody used it for %s s", session_id, self._keep_s)
+                await self._removal.session(owner, session_id)

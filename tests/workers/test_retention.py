@@ -8,15 +8,20 @@ import pytest
 
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.heads import Heads
+from agentsvc.bus.notes import Notes
 from agentsvc.domain.agents import AgentData, AgentRecord
+from agentsvc.domain.approvals import recorded
 from agentsvc.domain.errors import NotFound
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages, RunRequest
 from agentsvc.domain.sessions import SessionConfig, SessionRecord
 from agentsvc.services.removal import Removal
+from agentsvc.storage.approvals import ApprovalRecords
+from agentsvc.storage.collection import Collection
 from agentsvc.storage.store import RedisStorage
 from agentsvc.workers.retention import Retention
+from tests.approvals import approval, call_of
 from tests.conftest import Until
 
 ADA, AGENT = OwnerId("ada"), AgentId("a1")
@@ -96,6 +101,45 @@ async def test_what_a_worker_left_half_removed_is_removed_by_the_next(
 
     await until(gone, "it is removed")
     await sweepers.end()
+
+
+class Died(Exception):
+    pass
+
+
+async def die(*_: object, **__: object) -> None:
+    raise Died
+
+
+@pytest.mark.parametrize(
+    "step", [(Notes, "add"), (Collection, "delete"), (ApprovalRecords, "forget"), (Heads, "remove")]
+)
+async def test_it_is_removed_wherever_the_sweeper_dies(
+    storage: RedisStorage,
+    buses: list[RedisMessageBus],
+    monkeypatch: pytest.MonkeyPatch,
+    until: Until,
+    step: tuple[type, str],
+) -> None:
+    old = await session(storage, buses[0], "old", used_ms=1)
+    question = approval()
+    record = recorded(ADA, AGENT, old, question, call_of(question))
+    assert await storage.of(ADA).approvals.project(old, [record])
+    with monkeypatch.context() as dying:
+        dying.setattr(*step, die)
+        ((owner, session_id),) = await buses[0].retention.retire([old], HOUR)
+        with pytest.raises(Died):
+            await Removal(storage, buses[0]).session(owner, session_id)
+
+    sweepers = Sweepers(storage, buses[1:])
+
+    async def gone() -> bool:
+        return not [key async for keys in buses[0]._redis.scan("*old*") for key in keys]
+
+    await until(gone, "nothing of it is there")
+    await sweepers.end()
+    assert await storage.of(ADA).approvals.many(["c1"]) == []
+    assert await buses[0].removals.overdue(-1) == []
 
 
 async def test_one_that_is_used_between_look_and_removal_is_not_removed(
