@@ -1,10 +1,10 @@
 """The end of a reply: all that is open is closed, and one event says why."""
 
-from typing import Any
+from typing import Any, Literal
 
 from agentsvc.agent.answers import withdrawn
 from agentsvc.agent.endings import classify, unfinished
-from agentsvc.agent.interruption import Interruption
+from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.standing import Standing
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import ModelError
@@ -14,8 +14,10 @@ _INTERRUPTED = "The user interrupted this call."
 _TIME_UP = "The time of the run was up before this call had ended."
 
 
-def stopped(interruption: Interruption) -> tuple[FinishedReason, ErrorInfo | None]:
-    """Why a reply has ended that was interrupted."""
+def cause(failure: Exception, interruption: Interruption) -> tuple[FinishedReason, ErrorInfo | None]:
+    """Why a reply has ended that was interrupted, or has failed."""
+    if not isinstance(failure, Interrupted):
+        return "error", classify(failure)
     if interruption.expired:
         return "error", classify(ModelError("time_limit", "the time of the run is up"))
     return "interrupted", None
@@ -27,7 +29,8 @@ def closed(standing: Standing, interruption: Interruption, *, asking: bool) -> l
     ``asking``: a call of a model has begun and not ended.
     """
     at = standing.clock()
-    asked = [ev.ModelCallEnd(reply_id=standing.reply_id, created_at=at)] if asking else []
+    how: Literal["completed", "interrupted"] = "interrupted" if interruption.requested else "completed"
+    asked = [ev.ModelCallEnd(reply_id=standing.reply_id, created_at=at, finished_reason=how)] if asking else []
     calls = standing.close(standing.open_calls, _TIME_UP if interruption.expired else _INTERRUPTED)
     return [*unfinished(standing.message, at), *asked, *calls]
 

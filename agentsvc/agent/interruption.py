@@ -1,10 +1,14 @@
 """A wish that the reply ends: a signal of its own, so that cancellation keeps its meaning."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from types import TracebackType
+from typing import TypeVar
 
 from agentsvc.domain.runs import Stop
+
+T = TypeVar("T")
 
 _FORCE: Mapping[Stop, int] = {"step": 1, "now": 2, "discard": 3}
 
@@ -20,7 +24,8 @@ class Interruption:
     the end of the step ends no wait; ``between_steps`` hears of it. A cancellation of the task by anybody else passes
     through. The task that waits first is the one that may wait until ``reset``.
 
-    ``leaves`` is no such wish: the reply is to go on elsewhere after its step, and nothing of it is to end.
+    ``heard`` guards what may still have something to tell after a wish. ``leaves`` is no such wish: the reply is to go
+    on elsewhere after its step, and nothing of it is to end.
     """
 
     def __init__(self) -> None:
@@ -31,6 +36,7 @@ class Interruption:
         self._task: asyncio.Task[object] | None = None
         self._depth = 0
         self._fired = False
+        self._watch = _Watch(self)
 
     @property
     def requested(self) -> bool:
@@ -70,6 +76,19 @@ class Interruption:
         if self.requested:
             raise Interrupted
 
+    async def heard(self, items: AsyncGenerator[T]) -> AsyncGenerator[T]:
+        """The items, none of which is None, with a guard around the wait for each of them.
+
+        It does not look for a wish as a wait begins: a guard inside has heard of it, and what that ends is still told.
+        """
+        async with aclosing(items):
+            while True:
+                with self._watch:
+                    item = await anext(items, None)
+                if item is None:
+                    return
+                yield item
+
     def _break_off(self) -> None:
         if self._at_once:
             return
@@ -81,6 +100,10 @@ class Interruption:
     def __enter__(self) -> None:
         if self._at_once:
             raise Interrupted
+        self.watch()
+
+    def watch(self) -> None:
+        """A wait begins, which ``__exit__`` ends."""
         if self._task is None:  # asked once: there is a wait for every token
             self._task = asyncio.current_task()
         self._depth += 1
@@ -95,6 +118,21 @@ class Interruption:
         cancels_left = self._task.uncancel() if self._task is not None else 0
         if cancels_left == 0 and (kind is None or kind is asyncio.CancelledError):
             raise Interrupted from error
+
+
+class _Watch:
+    """A guard that does not look for a wish as the wait begins."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
+
+    def __enter__(self) -> None:
+        self._interruption.watch()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._interruption.__exit__(kind, error, trace)
 
 
 def was_cancelled() -> bool:

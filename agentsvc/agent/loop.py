@@ -12,10 +12,9 @@ from agentsvc.agent.agent import Agent
 from agentsvc.agent.answers import Answer
 from agentsvc.agent.arrivals import Arrivals, Arriving, none, said
 from agentsvc.agent.changes import Changes
-from agentsvc.agent.closing import closed, end, stopped
+from agentsvc.agent.closing import cause, closed, end
 from agentsvc.agent.context.intake import admitted
 from agentsvc.agent.conversation import Conversation
-from agentsvc.agent.endings import classify
 from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.journal import Journal
 from agentsvc.agent.model import ToolChoice
@@ -23,7 +22,6 @@ from agentsvc.agent.phase import ToolPhase
 from agentsvc.agent.reason import Reasoning
 from agentsvc.agent.standing import Standing, ready
 from agentsvc.agent.structured import STRUCTURED_OUTPUT, reminder
-from agentsvc.agent.tools import Tools
 from agentsvc.domain import events as ev
 from agentsvc.domain.messages import ErrorInfo, FinishedReason, Msg, ToolCallBlock
 from agentsvc.domain.states import AgentState, ReplyContext
@@ -116,14 +114,18 @@ class Reply:
         reply = self._agent.around("on_reply", self._reply)
         self._before = self._conversation.earlier
         self._conversation.earlier = [*self._before, *inputs]
-        failure = RuntimeError("a middleware ended the reply without REPLY_END")
+        failure: Exception = RuntimeError("a middleware ended the reply without REPLY_END")
+        around = cast("AsyncGenerator[ev.Event]", reply(inputs=inputs, answer=answer))
         try:
-            async with aclosing(cast("AsyncGenerator[ev.Event]", reply(inputs=inputs, answer=answer))) as events:
+            async with aclosing(self._interruption.heard(around)) as events:
                 async for event in events:
                     yield self._happened(event)
+        except Interrupted as wish:  # heard while a middleware waited
+            failure = wish
+            self.parked = self.left = False
         except Exception as error:  # noqa: BLE001 - logged below, with what it left open
             failure.__cause__ = error
-            self.parked = False
+            self.parked = self.left = False
         if not self._done and not self.parked:  # whatever a middleware left open is closed all the same
             log.warning("reply %s was broken off", self.id, exc_info=failure)
             for event in self._after_failure(failure):
@@ -142,8 +144,10 @@ class Reply:
         with suppress(Interrupted), self._interruption:  # the rounds end at once then
             said = await admitted(inputs, self._agent.model.input_types, self._agent.offload)
             self._conversation.earlier = [*self._before, *said]
-        for event in await self._opening(answer):
+        for event in await openings.opening(self._standing, self._interruption, answer):
             yield event
+        for change in self._changes.events():
+            yield change
         self._journal.record()
         while not self._done and not self.parked:
             before = self._progress()
@@ -159,17 +163,17 @@ class Reply:
         self._said = False
         try:
             self._interruption.between_steps()  # whatever was wished before this began
-            async for event in self._work():
-                yield event
+            async with aclosing(self._interruption.heard(self._work())) as events:
+                async for event in events:
+                    yield event
             if self.parked:
                 return
             if not self._said:
                 reason = "exceed_max_iters"
-        except Interrupted:
-            reason, error = stopped(self._interruption)
         except Exception as failure:
-            log.warning("reply %s failed", self.id, exc_info=failure)
-            reason, error = "error", classify(failure)
+            if not isinstance(failure, Interrupted):
+                log.warning("reply %s failed", self.id, exc_info=failure)
+            reason, error = cause(failure, self._interruption)
         for event in self._closed():
             yield event
         if reason == "exceed_max_iters":
@@ -222,7 +226,7 @@ class Reply:
 
     async def _reason(self) -> AsyncGenerator[ev.Event]:
         with self._interruption:
-            tools = await self._tools()
+            tools = await self._standing.tools()
         async with aclosing(self._conversation.prepare(tools)) as events:
             async for event in events:
                 yield event
@@ -254,7 +258,7 @@ class Reply:
 
     async def _act(self, calls: list[ToolCallBlock]) -> AsyncGenerator[ev.Event]:
         with self._interruption:
-            tools = await self._tools()
+            tools = await self._standing.tools()
         phase = ToolPhase(self._standing, tools, self._journal, self._interruption)
         async with aclosing(phase.events(calls)) as events:
             async for event in events:
@@ -279,26 +283,10 @@ class Reply:
 
     # -- beginnings and ends
 
-    async def _opening(self, answer: Answer | None) -> list[ev.Event]:
-        standing = self._standing
-        if answer is not None:
-            return [*await openings.answer(standing, answer), *self._changes.events()]
-        first = openings.begin(standing)
-        if not standing.resumed:
-            return [first]
-        tools = Tools()
-        with suppress(Interrupted), self._interruption:  # nothing is repeated then
-            tools = await self._tools()
-        return [first, *openings.take_over(standing, tools)]
-
-    async def _tools(self) -> Tools:
-        """What is active now."""
-        return await self._agent.toolkit.snapshot(self._state)
-
     def _after_failure(self, failure: Exception) -> list[ev.Event]:
         """All that a reply lacks whose events broke off."""
         opening = [] if self._begun else [openings.begin(self._standing)]
-        return [*opening, *self._closed(), self._end("error", classify(failure))]
+        return [*opening, *self._closed(), self._end(*cause(failure, self._interruption))]
 
     def _closed(self) -> list[ev.Event]:
         """What was given to the reply and not told, and the ends of all that is open."""

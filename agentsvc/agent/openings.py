@@ -1,11 +1,13 @@
 """How a reply begins: anew, with the answer to what it waited for, or where an earlier worker left it."""
 
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
 
 from agentsvc.agent.answers import EXPIRY, Answer, answered, fitting, rules_of
 from agentsvc.agent.context.truncation import truncate
+from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.permissions import with_rules
 from agentsvc.agent.results import as_chunk
 from agentsvc.agent.standing import Standing
@@ -16,6 +18,19 @@ from agentsvc.domain.messages import ToolResultBlock
 _REFUSED = "The user refused this call."
 _EXPIRED = "Nobody said in time that this call may run, so it did not."
 _UNKNOWN = "This call was interrupted; whether it had an effect is not known."
+
+
+async def opening(standing: Standing, interruption: Interruption, answer: Answer | None) -> list[ev.Event]:
+    """The first events, whatever is wished: that is for the rounds to hear."""
+    if answer is not None:
+        return await _answer(standing, interruption, answer)
+    first = begin(standing)
+    if not standing.resumed:
+        return [first]
+    tools = Tools()
+    with suppress(Interrupted), interruption:  # nothing is repeated then
+        tools = await standing.tools()
+    return [first, *_take_over(standing, tools)]
 
 
 def begin(standing: Standing) -> ev.Event:
@@ -32,7 +47,7 @@ def begin(standing: Standing) -> ev.Event:
     return ev.Custom(name=ev.REPLY_RESUMED, value=value, created_at=standing.clock())
 
 
-def take_over(standing: Standing, tools: Tools) -> list[ev.Event]:
+def _take_over(standing: Standing, tools: Tools) -> list[ev.Event]:
     """Close what was in flight when the earlier worker stopped, unless it may be done again."""
     begun = standing.begun
     in_flight = [call for call in standing.open_calls if call.id in begun and call.state != "submitted"]
@@ -40,7 +55,7 @@ def take_over(standing: Standing, tools: Tools) -> list[ev.Event]:
     return standing.close(once_only, _UNKNOWN)
 
 
-async def answer(standing: Standing, given: Answer) -> list[ev.Event]:
+async def _answer(standing: Standing, interruption: Interruption, given: Answer) -> list[ev.Event]:
     """The answer, as far as it fits open questions, and the results that come of it at once."""
     fit = fitting(standing.message, given)
     if fit is None:
@@ -55,9 +70,16 @@ async def answer(standing: Standing, given: Answer) -> list[ev.Event]:
             text = _EXPIRED if told.metadata.get("answered_by") == EXPIRY else _REFUSED
             return [told, *standing.close(refused, text, "denied")]
         case ev.ExternalExecutionResult(execution_results=results):
-            limit, offload = standing.agent.context_config.tool_result_limit, standing.agent.offload
-            shown = [await truncate(each, limit, offload) for each in results]
+            shown = [await _limited(standing, interruption, each) for each in results]
             return [told, *(event for each in shown for event in _given(standing, each))]
+
+
+async def _limited(standing: Standing, interruption: Interruption, result: ToolResultBlock) -> ToolResultBlock:
+    """The result as far as it may be shown; a stop only keeps the rest from being put away."""
+    limit = standing.agent.context_config.tool_result_limit
+    with suppress(Interrupted), interruption:
+        return await truncate(result, limit, standing.agent.offload)
+    return await truncate(result, limit)
 
 
 def _given(standing: Standing, result: ToolResultBlock) -> list[ev.Event]:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from agentsvc.agent.agent import Agent
 from agentsvc.agent.results import ResultEvents
+from agentsvc.agent.tools import Tools
 from agentsvc.domain import events as ev
 from agentsvc.domain.fold import Fold
 from agentsvc.domain.ids import new_id
@@ -52,6 +53,10 @@ class Standing:
     ) -> list[ev.Event]:
         """Results for calls that will have no other."""
         return self.results.closing(calls, self.begun, text, state)
+
+    async def tools(self) -> Tools:
+        """What is active now."""
+        return await self.agent.toolkit.snapshot(self.state)
 
     def hint(self, text: str, source: str | None = None) -> ev.Event:
         return ev.HintBlockEvent(

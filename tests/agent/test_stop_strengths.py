@@ -327,6 +327,7 @@ async def test_what_a_tool_has_changed_stays_when_the_reply_is_discarded() -> No
     rule = PermissionRule(tool_name="touch", rule_content=None, behavior="allow")
     [asked] = [each for each in talk.asked() if each.name == "touch"]
     talk.events.clear()
+    talk.interruption.reset()
     task = asyncio.create_task(talk.confirm(asked, rules=[rule]))
     await talk.until(ev.ToolResultEnd)
 

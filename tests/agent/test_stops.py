@@ -1,144 +1,19 @@
 """A stop ends a reply wherever it is: all is closed, one end says so, and the session can be used."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from agentsvc.agent.agent import AgentMiddleware, Handler
 from agentsvc.agent.context.pairing import paired
-from agentsvc.agent.context.summary import SUMMARY_SCHEMA
 from agentsvc.agent.loop import Reply
-from agentsvc.agent.model import TextDelta, ToolCallDelta
-from agentsvc.agent.permissions import Decision
-from agentsvc.agent.tool import ToolBase, tool
+from agentsvc.agent.tool import tool
 from agentsvc.domain import events as ev
 from agentsvc.domain.agents import ContextConfig
-from agentsvc.domain.messages import Base64Source, DataBlock, Msg, TextBlock, ToolCallBlock, ToolResultBlock
-from agentsvc.domain.states import AgentState
-from tests.agent.replies import Talk
-from tests.fakes.models import ScriptedModel, Step, call, text, thinking
-
-
-class Place:
-    """Where a reply is held up until it is stopped."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.left = False
-
-    async def wait(self) -> None:
-        self.reached.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.left = True
-
-
-class Held(ScriptedModel):
-    """Waits at the place after the first script, or instead of it."""
-
-    def __init__(self, place: Place, *scripts: list[Step], begun: list[Step] | None = None) -> None:
-        super().__init__(*scripts)
-        self._place = place
-        self._begun = begun
-
-    async def stream(self, request: Any) -> Any:
-        if self._begun is not None and not self._place.reached.is_set():
-            self.requests.append(request)
-            for step in self._begun:
-                yield step
-            await self._place.wait()
-        async for delta in super().stream(request):
-            yield delta
-
-
-class HeldJudge(AgentMiddleware):
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    async def on_check_permission(self, agent: Any, input_kwargs: dict[str, Any], next_handler: Handler) -> Decision:
-        await self._place.wait()
-        decision: Decision = await next_handler()
-        return decision
-
-
-def tools(place: Place) -> list[ToolBase]:
-    @tool
-    async def hang() -> AsyncIterator[str]:
-        """Say something and hang."""
-        yield "so far"
-        await place.wait()
-
-    @tool(concurrent=False)
-    async def alone() -> str:
-        """Hang alone."""
-        await place.wait()
-        return ""
-
-    @tool(always_allowed=True)
-    async def quick() -> str:
-        """Be done at once."""
-        return "done"
-
-    return [hang, alone, quick]
-
-
-def handshake(place: Place) -> Talk:
-    return Talk(Held(place, text("Hello"), begun=[]))
-
-
-def streaming(place: Place) -> Talk:
-    begun: list[Step] = [*thinking("hm"), TextDelta("Hel"), ToolCallDelta(0, '{"a', name="quick")]
-    return Talk(Held(place, text("Hello"), begun=begun), tools=tools(place))
-
-
-def sequential(place: Place) -> Talk:
-    two = [*call("alone"), *call("quick", index=1)]
-    return Talk(ScriptedModel(two, text("Hello")), tools=tools(place))
-
-
-def concurrent(place: Place) -> Talk:
-    three = [*call("quick"), *call("hang", index=1), *call("quick", index=2)]
-    return Talk(ScriptedModel(three, text("Hello")), tools=tools(place))
-
-
-def compression(place: Place) -> Talk:
-    answer = Msg(name="bob", role="assistant", content=[TextBlock(text="yes")])
-    state = AgentState(session_id="s1", context=[Msg.user("x" * 4000), answer])
-    summary = json.dumps(dict.fromkeys(SUMMARY_SCHEMA["required"], "nothing"))
-    model = Held(place, call("write_summary", summary), text("Hello"), begun=[])
-    model.context_size = 1100
-    return Talk(model, state=state, context_config=ContextConfig(trigger_ratio=0.5))
-
-
-def judgement(place: Place) -> Talk:
-    two = [*call("quick"), *call("hang", index=1)]
-    return Talk(ScriptedModel(two, text("Hello")), tools=tools(place), middlewares=[HeldJudge(place)])
-
-
-class Listing:
-    """Tools of a server that does not answer the first time."""
-
-    version = 1
-    trusted = True
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    async def tools(self) -> list[ToolBase]:
-        if not self._place.reached.is_set():
-            await self._place.wait()
-        return []
-
-
-def listing(place: Place) -> Talk:
-    return Talk(ScriptedModel(text("Hello")), tools=[Listing(place)])
-
-
-PLACES = [handshake, streaming, sequential, concurrent, compression, judgement, listing]
+from agentsvc.domain.messages import Base64Source, DataBlock, Msg, ToolCallBlock, ToolResultBlock
+from tests.agent.places import PLACES, RECORDED, Held, Place, compression, concurrent, tools
+from tests.agent.replies import Notebook, Talk
+from tests.fakes.models import ScriptedModel, call, text
 
 
 def results(message: Msg) -> list[str]:
@@ -200,6 +75,67 @@ async def test_a_stop_closes_everything_and_the_next_turn_works(at: Callable[[Pl
     talk.reload()
     again = await talk.say("again")
     assert (again.text(), again.finished_reason) == ("Hello", "completed")
+
+
+async def test_a_stop_is_heard_while_the_result_of_a_client_is_put_away() -> None:
+    place = Place()
+
+    async def shelf(name_hint: str, data: bytes) -> str | None:
+        await place.wait()
+        return None
+
+    @tool(external=True)
+    async def locate() -> str:
+        """Where the user is."""
+        raise AssertionError("the client carries it out")
+
+    config = ContextConfig(tool_result_limit=10)
+    talk = Talk(ScriptedModel(call("locate")), tools=[locate], offload=shelf, context_config=config)
+    message = await talk.say("go")
+    seen = list(talk.events)
+    [asked] = [block for block in message.content if isinstance(block, ToolCallBlock)]
+    result = ToolResultBlock(id=asked.id, name=asked.name, output="far away, " * 60, state="success")
+    talk.interruption.reset()
+    given = ev.ExternalExecutionResult(reply_id=message.id, execution_results=[result])
+    task = asyncio.create_task(talk.go_on(answer=given))
+    await asyncio.wait_for(place.reached.wait(), 5)
+
+    talk.interruption.request()
+    message = await asyncio.wait_for(task, 5)
+
+    assert (results(message), message.finished_reason) == (["success"], "interrupted")
+    talk.events[:0] = seen
+    whole(talk)
+
+
+class SlowNotebook(Notebook):
+    """Keeps nothing for as long as it likes."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+
+    async def settle(self) -> None:
+        await self._place.wait()
+
+
+async def test_a_stop_is_heard_while_the_journal_is_waited_for_and_no_tool_runs() -> None:
+    @tool
+    async def touch() -> str:
+        """Touch."""
+        raise AssertionError("the journal has not kept that it begins")
+
+    place = Place()
+    talk = Talk(ScriptedModel(call("touch")), tools=[touch])
+    talk.journal = SlowNotebook(place)
+    task = asyncio.create_task(talk.say("go"))
+    await asyncio.wait_for(place.reached.wait(), 5)
+
+    talk.interruption.request()
+    message = await asyncio.wait_for(task, 5)
+
+    assert results(message) == ["interrupted"]
+    whole(talk)
 
 
 async def test_what_was_done_before_the_stop_stays_and_the_rest_is_interrupted() -> None:
@@ -264,7 +200,7 @@ async def test_a_parked_reply_is_closed_and_the_next_turn_works() -> None:
     assert (await talk.say("again")).text() == "Hello"
 
 
-@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize("at", RECORDED)
 async def test_a_timeout_fires_and_what_was_recorded_can_be_gone_on_with(at: Callable[[Place], Talk]) -> None:
     place = Place()
     talk = at(place)
