@@ -133,7 +133,7 @@ async def test_the_manager_of_a_page_gives_each_session_a_place(
     assert "/chat" in {route.path for route in names["app"].routes}
 
 
-_ALL = ("README.md", *PAGES, *(f"docs/{name}.md" for name in ("doctor", "limits", "operations", "tools")))
+_ALL = ("README.md", *PAGES, *(f"docs/{name}.md" for name in ("doctor", "limits", "operations", "redis", "tools")))
 
 
 @pytest.mark.parametrize("page", _ALL)
