@@ -41,8 +41,7 @@ def sessions_of(tickets: list[Ticket]) -> list[str]:
 
 
 async def names(bus: RedisMessageBus) -> list[bytes]:
-    found: list[bytes] = await bus._redis.run("KEYS", "{q:0}:*")
-    return found
+    return [name async for batch in bus._redis.scan("{q:0}:*") for name in batch]
 
 
 async def test_all_that_one_owner_asks_for_stands_in_front_of_another_one_only_by_a_few(bus: RedisMessageBus) -> None:
