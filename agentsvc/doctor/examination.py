@@ -59,9 +59,10 @@ class Examination:
     async def _look(self, names: AsyncIterable[list[bytes]]) -> Seen:
         seen = Seen()
         async for batch in names:
+            ours = [key for key in batch if is_ours(key)]
             seen.keys += len(batch)
-            seen.foreign += sum(not is_ours(key) for key in batch)
-            async with aclosing(self._look_at(batch)) as findings:
+            seen.foreign += len(batch) - len(ours)
+            async with aclosing(self._look_at(ours)) as findings:
                 seen.findings |= {finding async for finding in findings}
             if len(seen.findings) > _MOST:
                 seen.cut = True

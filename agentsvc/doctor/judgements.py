@@ -2,13 +2,13 @@
 
 from agentsvc.bus.survey import Consumer, Standing
 from agentsvc.doctor.findings import Kind
-from agentsvc.doctor.shapes import is_ours, named
+from agentsvc.doctor.shapes import named
 from agentsvc.storage.survey import Look
 
 
 def of_key(key: bytes, look: Look) -> Kind | None:
-    """Whether a key may be there like this. What is gone by now is well."""
-    if look.type == "none" or not is_ours(key):
+    """Whether a key of the service may be there like this. What is gone by now is well."""
+    if look.type == "none":
         return None
     known = named(key)
     if known is None:

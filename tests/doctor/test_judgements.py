@@ -21,7 +21,6 @@ def standing(**fields: Any) -> Standing:
 @pytest.mark.parametrize(
     ("key", "look", "kind"),
     [
-        (b"celery", Look("hash", FOR_EVER), None),
         (b"{s:a}:log", Look("stream", FOR_EVER), None),
         (b"{s:a}:log", Look("none", -2), None),
         (b"{s:a}:log", Look("string", FOR_EVER), "wrong-type"),
