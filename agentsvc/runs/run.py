@@ -15,7 +15,7 @@ from agentsvc.agent.interruption import Interrupted, Interruption
 from agentsvc.agent.loop import Reply
 from agentsvc.agent.standing import open_calls
 from agentsvc.bus.bus import MessageBus
-from agentsvc.bus.leases import Entry, Grant
+from agentsvc.bus.leases import Entry, Grant, Release
 from agentsvc.domain.approvals import Approval
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
@@ -70,6 +70,7 @@ class Run:
         self._left = False
         self._handed_over = False
         self._cancelled = False
+        self._releasing = False
         self.writer = Writer(bus.leases, grant, on_stop=self.interrupt, on_lost=self._cancel)
         self._account = Account(grant)
         self._arrivals = Arrivals(bus.inbox, self.writer, grant)
@@ -113,12 +114,19 @@ class Run:
                 self._task.uncancel()
         await self.writer.settle()
         if self._handed_over:
-            await self._bus.leases.release(self._grant, "running")
+            await self._release("running")
         return not self._handed_over
 
+    async def _release(self, status: Status) -> Release:
+        self._releasing = True
+        try:
+            return await self._bus.leases.release(self._grant, status)
+        finally:
+            self._releasing = False
+
     def lose(self) -> None:
-        """The lease is gone: whatever is done from now on is in vain."""
-        if self.writer.lost is None:
+        """The lease is gone: whatever is done from now on is in vain. While it is given back that is no news."""
+        if self.writer.lost is None and not self._releasing:
             self.writer.lost = LeaseLost(f"session {self.session_id}: the lease could not be renewed")
             self._cancel()
 
@@ -151,7 +159,7 @@ class Run:
         """Leave, unless there is something to be done after all."""
         await self.writer.settle()
         await self._forget_approvals()
-        match await self._bus.leases.release(self._grant, _status(self._state)):
+        match await self._release(_status(self._state)):
             case "released":
                 return True
             case "waiting":

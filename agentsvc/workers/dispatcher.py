@@ -24,6 +24,7 @@ _TURN_MS = 50  # the same when claims from other shards may wait for its place
 _AT_ONCE = 64  # requests a claim
 _LAST = 2.0  # seconds to hand a session over
 _REMEMBERED = 16 * 1024 * 1024  # bytes of conversations; as objects they take some times as much
+_REMEMBERED_S = 600.0  # seconds that a conversation is remembered, since nobody tells when it is deleted
 _BEAT = 1.0  # most seconds between renewals; a stop whose signal was lost is seen then at the latest
 
 
@@ -50,7 +51,7 @@ class Dispatcher:
         self._grace_s = grace_s
         self._draining = draining or asyncio.Event()
         self._beat = min(_BEAT, lease_s / 4)
-        self._memory = Memory(_REMEMBERED)
+        self._memory = Memory(_REMEMBERED, _REMEMBERED_S)
         self._tickets: dict[Ticket, asyncio.Task[None]] = {}
         self._runs: dict[SessionId, Run] = {}
         self._asked: set[SessionId] = set()
@@ -208,7 +209,7 @@ class Dispatcher:
         try:
             ended = await run.carry_out()
             if ended:
-                self._memory.keep(run.session_id, run.remembered)
+                self._memory.keep(run.session_id, run.remembered, asyncio.get_running_loop().time())
             return ended
         finally:
             if self._runs.get(run.session_id) is run:
@@ -216,6 +217,7 @@ class Dispatcher:
 
     async def _renew(self) -> None:
         now = asyncio.get_running_loop().time()
+        self._memory.age(now)
         quiet = [run for run in self._runs.values() if now - run.writer.wrote_at >= self._beat]
         *_, asked = await asyncio.gather(  # one round trip
             self._check(quiet),

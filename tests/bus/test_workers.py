@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import redis
 
 from agentsvc.bus import keys
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.workers import Workers
 from agentsvc.kv.client import Redis
 from tests.conftest import Until
+from tests.redis_kinds.clients import connected
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_a_silent_worker_is_forgotten_after_some_lease_times(workers: Work
     await workers.beat("w1", runs=0, draining=False)
 
     client: Any
-    with redis.Redis.from_url(redis_url) as client:
+    with connected(redis_url) as client:
         left = client.pttl(keys.presence("w1"))
 
     assert 1_000 < left <= 3_000

@@ -77,3 +77,26 @@ async def test_outside_the_main_thread_signals_are_left_alone():
     await asyncio.to_thread(thread.join)
 
     assert failures == []
+
+
+async def test_a_request_under_way_is_answered_when_the_server_is_told_to_stop(tmp_path, until):
+    head = b"POST /agent/ HTTP/1.1\r\nhost: localhost\r\nx-user-id: ada\r\ncontent-type: application/json\r\n"
+    body = b'{"name": "Ada"}'
+    with serving(tmp_path) as server:
+        await until(server.answers, "it answers", within=15)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+            writer.write(head + b"content-length: %d\r\n\r\n" % len(body) + body[:5])
+            await writer.drain()
+            await client.get("/health/live")
+
+            server.process.terminate()
+            await until(lambda: not server.answers(), "no new request is taken", within=10)
+            writer.write(body[5:])
+
+            answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        said, _ = await asyncio.to_thread(server.process.communicate, timeout=15)
+
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert server.process.returncode == 0, said

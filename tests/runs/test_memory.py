@@ -18,23 +18,34 @@ def remembered(size: int) -> Remembered:
 
 
 def test_the_least_recently_used_is_given_up_when_all_together_are_too_large() -> None:
-    memory = Memory(100)
+    memory = Memory(100, 60.0)
     for name, size in (("a", 40), ("b", 40), ("c", 40), ("d", 101)):
-        memory.keep(SessionId(name), remembered(size))
+        memory.keep(SessionId(name), remembered(size), 0.0)
 
     held = {name for name in "abcd" if memory.take(SessionId(name)) is not None}
 
     assert held == {"b", "c"}
-    memory.keep(SessionId("e"), remembered(100))
+    memory.keep(SessionId("e"), remembered(100), 0.0)
     assert memory.take(SessionId("e")) is not None
 
 
 def test_what_is_taken_is_forgotten() -> None:
-    memory = Memory(100)
-    memory.keep(SESSION, remembered(10))
+    memory = Memory(100, 60.0)
+    memory.keep(SESSION, remembered(10), 0.0)
 
     assert memory.take(SESSION) is not None
     assert memory.take(SESSION) is None
+
+
+def test_nothing_is_remembered_for_long() -> None:
+    memory = Memory(100, 60.0)
+    memory.keep(SessionId("a"), remembered(40), 0.0)
+    memory.keep(SessionId("b"), remembered(40), 1.0)
+
+    memory.age(60.5)
+
+    assert memory.take(SessionId("a")) is None
+    assert memory.take(SessionId("b")) is not None
 
 
 async def turn(bus: RedisMessageBus, worker: str, before: Remembered | None = None) -> tuple[Grant, Run]:

@@ -8,12 +8,13 @@ import pytest
 from agentsvc.agent.tool import tool
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.keys import SessionKeys
-from agentsvc.bus.leases import Grant, Heard
+from agentsvc.bus.leases import Grant, Heard, Release
 from agentsvc.domain import events as ev
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.fold import Fold
 from agentsvc.domain.messages import Msg, decode_message
 from agentsvc.domain.runs import Messages
+from agentsvc.domain.sessions import Status
 from tests.conftest import Until
 from tests.fakes.models import call, text
 from tests.redis_kinds.chosen import only_standalone
@@ -287,6 +288,26 @@ async def test_a_run_that_ends_for_two_reasons_ends_once(
 
     with pytest.raises(LeaseLost):
         await task
+
+
+async def test_a_lease_that_is_given_back_is_not_lost_to_a_renewal_that_came_late(
+    bus: RedisMessageBus, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await say("hi")
+    run = await run_of(bus, Actors(text("Hello")))
+    release = bus.leases.release
+
+    async def answered_late(grant: Grant, status: Status) -> Release:
+        """Redis gives the lease back, then answers the renewal, and then this."""
+        answer = await release(grant, status)
+        (renewal,) = await bus.leases.renew([grant])
+        assert not renewal.held
+        run.lose()
+        return answer
+
+    monkeypatch.setattr(bus.leases, "release", answered_late)
+
+    assert await run.carry_out()
 
 
 async def test_what_cannot_be_read_any_more_does_not_make_a_session_unusable(bus: RedisMessageBus, say: Say) -> None:
