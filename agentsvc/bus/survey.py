@@ -109,6 +109,11 @@ class Survey:
         found = await self._redis.run("XRANGE", keys.runs(shard), entry, entry)
         return _asked(*found[0]) if found else Asked(entry, OwnerId(""), None)
 
+    async def holding(self, shard: int, owners: Sequence[OwnerId]) -> set[OwnerId]:
+        """Those of which something waits outside the stream."""
+        replies = await self._redis.each(*(("EXISTS", keys.held(shard, owner)) for owner in owners))
+        return {owner for owner, there in zip(owners, replies, strict=True) if there}
+
     async def held(self, shard: int, owner: OwnerId) -> AsyncGenerator[list[RunRequest]]:
         """All requests of an owner that wait outside the stream. They come in one by one, from the front."""
         start = 0

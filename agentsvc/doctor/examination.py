@@ -22,14 +22,19 @@ from agentsvc.storage.survey import Survey as Stored
 _BATCH = 200
 # What waits is found by a first look and well by the second: more than any healthy service has at a time.
 _MOST = 10_000
+_HELD = "{q:<n>}:held:<owner>"
 _UNASKED = ("stuck-run", "stranded-inbox")
 
 
 @dataclass
 class Seen:
-    """What one look has found; ``cut`` says that there was too much for one."""
+    """What one look has found.
+
+    ``held`` are shards and owners of what waits outside the queue; ``cut`` says that there was too much for one look.
+    """
 
     findings: set[Finding] = field(default_factory=set[Finding])
+    held: set[tuple[int, OwnerId]] = field(default_factory=set[tuple[int, OwnerId]])
     keys: int = 0
     foreign: int = 0
     cut: bool = False
@@ -62,6 +67,7 @@ class Examination:
             ours = [key for key in batch if is_ours(key)]
             seen.keys += len(batch)
             seen.foreign += len(batch) - len(ours)
+            seen.held |= _held(ours)
             async with aclosing(self._look_at(ours)) as findings:
                 seen.findings |= {finding async for finding in findings}
             if len(seen.findings) > _MOST:
@@ -95,7 +101,9 @@ class Examination:
             if any(of_key(name, look) for name, look in zip(names, await self._stored.looks(names), strict=True)):
                 continue
             asked |= await self._queue.asked(shard, owners)
-            async with aclosing(self._queue.look(shard)) as findings:
+            async with aclosing(
+                self._queue.look(shard, {owner for place, owner in seen.held if place == shard})
+            ) as findings:
                 seen.findings |= {finding async for finding in findings}
         return asked
 
@@ -105,6 +113,11 @@ class Examination:
         recorded = await self._sessions.recorded({each.session for each in orphans}) if orphans else set[str]()
         headless = {each for each in orphans if each.session in recorded}
         return (findings - headless) | {replace(each, kind="headless-session") for each in headless}
+
+
+def _held(names: Iterable[bytes]) -> set[tuple[int, OwnerId]]:
+    places = [known.places for known in map(named, names) if known is not None and known.shape.name == _HELD]
+    return {(int(each["n"]), OwnerId(each["owner"])) for each in places}
 
 
 def _about(kind: Kind, key: bytes, known: Named | None) -> Finding:

@@ -16,6 +16,7 @@ Kind = Literal[
     "immortal-key",
     "stuck-run",
     "stranded-inbox",
+    "held-requests",
     "silent-claim",
     "silent-worker",
     "dead-request",
@@ -51,6 +52,9 @@ MEANINGS: dict[Kind, Meaning] = {
     "immortal-key": Meaning("a key that is kept for a time has no lifetime", "gives it one"),
     "stuck-run": Meaning("a run lost its worker, and nobody is asked to go on with it", "asks for a run"),
     "stranded-inbox": Meaning("something waits for an agent, and nobody is asked to run it", "asks for a run"),
+    "held-requests": Meaning(
+        "requests of an owner wait outside the queue for others of which there are none", "lets them in"
+    ),
     "silent-claim": Meaning("a run was claimed by a worker that has fallen silent", "asks for it anew"),
     "silent-worker": Meaning(
         "a worker that is gone is still known to the queue", "forgets it when it has claimed nothing"

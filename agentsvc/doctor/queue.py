@@ -35,13 +35,20 @@ class Queue:
         self._survey = survey
         self._patience = patience
 
-    async def look(self, shard: int) -> AsyncGenerator[Finding]:
-        """What is wrong with its requests, claims, workers and notes."""
+    async def look(self, shard: int, owners: Iterable[OwnerId]) -> AsyncGenerator[Finding]:
+        """What is wrong with its requests, claims, workers and notes.
+
+        Requests of these ``owners`` may wait outside the stream.
+        """
         key = keys.runs(shard).encode()
         late_ms = await self._survey.now_ms() - int(self._patience.late_s * 1000)
+        held = await self._survey.holding(shard, list(owners))
         async for requests in self._survey.asked(shard):
+            held -= {each.owner for each in requests}
             async for finding in self._requests(key, requests, late_ms):
                 yield finding
+        for owner in held:  # what is outside comes in when one that stands in the stream is claimed or ends
+            yield Finding("held-requests", keys.held(shard, owner).encode(), owner=owner)
         for claim in await self._survey.silent(shard, self._patience.silent_ms):
             yield Finding("silent-claim", key, member=claim.entry)
         for consumer in await self._survey.consumers(shard):

@@ -49,6 +49,7 @@ class Repair:
             "immortal-key": self._expire,
             "stuck-run": self._ask,
             "stranded-inbox": self._ask,
+            "held-requests": self._admit,
             "silent-claim": self._again,
             "silent-worker": lambda it: self._bus.queue.forget(it.member.decode()),
             "dead-request": self._end,
@@ -92,6 +93,10 @@ class Repair:
         (standing,) = await self._live.standings([session_id])
         agent_id = AgentId(standing.agent)
         await self._bus.queue.push(RunRequest(owner=OwnerId(standing.owner), session_id=session_id, agent_id=agent_id))
+
+    async def _admit(self, finding: Finding) -> None:
+        asked = Asked(b"", OwnerId(finding.owner), None)
+        await self._bus.queue.admit([_ticket(_shard_of(finding), asked)])
 
     async def _again(self, finding: Finding) -> None:
         """Nobody else may have the request by then: a worker that came back would lose it while it is at work."""

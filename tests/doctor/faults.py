@@ -87,6 +87,15 @@ async def stranded_inbox(home: Home) -> None:
     await home.redis.run("DEL", "{q:0}:accepting")
 
 
+async def held_requests(home: Home) -> None:
+    """As when somebody deletes the stream."""
+    for number in range(12):
+        await home.bus.queue.push(await home.say(await home.session(f"held{number}")))
+    await home.redis.run("XTRIM", "{q:0}:runs", "MAXLEN", 0)
+    for number in range(8):
+        await home.redis.run("DEL", f"{{s:held{number}}}:inbox")
+
+
 async def silent_claim(home: Home) -> None:
     await home.bus.queue.push(await home.say(await home.session("claimed")))
     await home.bus.queue.claim(0, "dead", 1, 100)
@@ -144,6 +153,7 @@ REPAIRED: list[tuple[Kind, Callable[[Home], Awaitable[None]]]] = [
     ("immortal-key", immortal_key),
     ("stuck-run", stuck_run),
     ("stranded-inbox", stranded_inbox),
+    ("held-requests", held_requests),
     ("silent-claim", silent_claim),
     ("silent-worker", silent_worker),
     ("unreadable-request", unreadable_request),
