@@ -9,10 +9,10 @@ ARGS   ?=
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check fix test chaos slow bench clean
+.PHONY: help install run check fix test test-redis test-sentinel test-cluster chaos soak slow bench clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  PORT=8000 for run; ARGS=... is handed on to run, test, chaos, slow and bench"
 
@@ -35,9 +35,30 @@ fix: $(VENV)/.dev ## Format, and repair what lint can repair
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/pytest -m "not chaos and not slow" -n $(JOBS) --dist loadscope $(ARGS)
 
+# What a kind of Redis could break, on one after the other.
+test-redis: KIND := redis
+test-redis: $(VENV)/.dev ## Run the tests that need Redis on redis-server, the oldest one that is supported
+	$(ON_KIND)
+
+test-sentinel: KIND := sentinel
+test-sentinel: $(VENV)/.dev ## Run them on a master that Sentinel watches, which is killed
+	$(ON_KIND)
+
+test-cluster: KIND := cluster
+test-cluster: $(VENV)/.dev ## Run them on a cluster of six, of which masters are killed
+	$(ON_KIND)
+
+define ON_KIND
+	AGENTSVC_TEST_REDIS=$(KIND) $(BIN)/pytest -m "redis and not chaos and not slow" -n $(JOBS) --dist loadscope --durations 5 $(ARGS)
+	AGENTSVC_TEST_REDIS=$(KIND) $(BIN)/pytest -m "redis and chaos" --durations 5 $(ARGS)
+endef
+
 # One at a time: these measure how long a recovery takes.
 chaos: $(VENV)/.dev ## Kill, pause and cut off parts of a running service
-	$(BIN)/pytest -m chaos $(ARGS)
+	$(BIN)/pytest -m chaos --durations 10 $(ARGS)
+
+soak: $(VENV)/.dev ## Do so for ten minutes, with everything at once; CHAOS_SEED=... does the same again
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-600} $(BIN)/pytest -s tests/chaos/soak $(ARGS)
 
 slow: $(VENV)/.dev ## Run the tests that take long
 	$(BIN)/pytest -m "slow and not chaos" $(ARGS)

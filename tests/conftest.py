@@ -14,7 +14,17 @@ from tests.keyleak import leaked
 from tests.redis_kinds.chosen import chosen
 from tests.redis_kinds.clients import connected
 
+# What speaks to Redis alone is tested on every kind of it; whole stories are when they say so.
+_SPEAKS_TO_REDIS = ("bus", "storage")
+
 Until = Callable[..., Awaitable[Any]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(here / room) for room in _SPEAKS_TO_REDIS):
+            item.add_marker(pytest.mark.redis)
 
 
 @pytest.fixture(scope="session")

@@ -104,14 +104,15 @@ def running(
         log = Path(directory) / "log"
         variables = {
             **os.environ,
+            "AGENTSVC_DATA_DIR": directory,
+            "AGENTSVC_REDIS_URL": redis_url,
             "AGENTSVC_SECRET_KEYS": KEY,
             "AGENTSVC_ALLOW_PRIVATE": "model=127.0.0.1",
             **(environment or {}),
         }
-        complete = [*command, "--data-dir", directory, "--redis-url", redis_url]
         with (
             log.open("wb") as sink,
-            subprocess.Popen(complete, stdout=sink, stderr=sink, env=variables, process_group=0) as process,
+            subprocess.Popen(command, stdout=sink, stderr=sink, env=variables, process_group=0) as process,
         ):
             try:
                 yield process, log

@@ -6,7 +6,6 @@ import socket
 
 import anyio
 import pytest
-import redis
 from click.testing import CliRunner
 
 from agentsvc.cli import main
@@ -15,6 +14,7 @@ from agentsvc.domain.ids import OwnerId
 from agentsvc.kv.lock import DirectoryLock
 from agentsvc.storage.store import RedisStorage
 from agentsvc.storage.vault import Keyring, Vault
+from tests.redis_kinds.clients import connected
 
 KEY = base64.b64encode(b"canary-key-of-exactly-32-bytes!!").decode()
 
@@ -173,7 +173,7 @@ def test_rotate_keys_works_on_the_embedded_redis(agentsvc):
 
 
 def leave(redis_url, *command):
-    with redis.Redis.from_url(redis_url) as client:
+    with connected(redis_url) as client:
         client.execute_command(*command)
 
 

@@ -82,12 +82,17 @@ async def provider() -> AsyncIterator[OpenAIServer]:
 
 @contextmanager
 def victim(
-    redis_url: str, tools: Path, *, workers: int = 1, environment: Mapping[str, str] | None = None
+    redis_url: str,
+    tools: Path,
+    *,
+    workers: int = 1,
+    lease: float = LEASE_S,
+    environment: Mapping[str, str] | None = None,
 ) -> Generator[Service]:
     """A service whose tools write to that file; the environment says whether it dies, and where."""
     with serving(
         redis_url,
-        *("--lease-s", str(LEASE_S)),
+        *("--lease-s", str(lease)),
         workers=workers,
         program=VICTIM,
         environment={"VICTIM_TOOLS": str(tools), **(environment or {})},

@@ -41,6 +41,11 @@ class Follower:
     def ended(self) -> bool:
         return bool(self.events) and isinstance(self.events[-1], ReplyEnd)
 
+    @property
+    def cursor(self) -> int | None:
+        """The last event that was seen. Without one a stream begins with the reply in flight."""
+        return self.seqs[-1] if self.seqs else None
+
     async def follow(self, *services: Service, longest: float = 2.0) -> None:
         """Come and go until the reply has ended: no life is longer than that (seconds)."""
         while not self.ended:
@@ -57,8 +62,8 @@ class Follower:
         """One life: until the reply ends or the stream does. Raises ClientPayloadError when the body is cut off."""
         self.lives += 1
         headers = {"x-user-id": self._talk.user.name}
-        if self.seqs:
-            headers["last-event-id"] = str(self.seqs[-1])
+        if self.cursor is not None:
+            headers["last-event-id"] = str(self.cursor)
         async with self._http.get(service.url + self._talk.path("/stream"), headers=headers) as response:
             response.raise_for_status()
             rest = b""
@@ -70,6 +75,9 @@ class Follower:
                     return
             assert rest == b"", "a stream ends in the middle of an event"
 
+    def take(self, event: Event) -> None:
+        """One more event has come."""
+
     def _take(self, frame: bytes) -> None:
         head, found, data = frame.partition(b"data: ")
         if not found:
@@ -79,6 +87,7 @@ class Follower:
         if head:
             self.seqs.append(int(head.removeprefix(b"id: ")))
             self.events.append(event)
+            self.take(event)
         else:
             assert isinstance(event, Custom)
             self.notices.append(event.name)

@@ -16,7 +16,7 @@ from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tools import lines
 from tests.service import Conversation, Service, replies, user_of
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.redis]
 
 _NOTICED = "run left to another worker"
 _STREAMING = words(count(1000), delay=0.01)

@@ -11,7 +11,7 @@ from tests.conftest import Until
 from tests.fakes.openai_server import OpenAIServer
 from tests.service import Conversation, serving, user_of
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.redis]
 
 _SESSIONS = 50
 

@@ -16,7 +16,7 @@ from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tools import lines
 from tests.service import replies, user_of
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.redis]
 
 
 async def test_a_call_whose_worker_was_killed_is_not_made_again_and_the_reply_goes_on(

@@ -13,9 +13,13 @@ from tests.conftest import wait_until
 from tests.fakes.openai_server import OpenAIServer
 from tests.flows.workshop import TRACE
 from tests.keyleak import leaked
-from tests.redis_kinds.chosen import chosen
+from tests.redis_kinds.chosen import CHOSEN, chosen
 from tests.redis_kinds.clients import connected
 from tests.service import Service, User, serving, user_of
+
+# To start the other kinds takes seconds, and what one worker does alone they have no part in.
+WORKERS = [1, 2] if CHOSEN == "valkey" else [2]
+WORKER_IDS = {1: "one worker", 2: "two workers"}.get
 
 STARTED = 60  # seconds, on a machine that has other things to do
 
@@ -27,7 +31,7 @@ def usual() -> Iterator[Callable[[int], Service]]:
         yield cache(lambda workers: stack.enter_context(running(workers, {})))
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
+@pytest.fixture(scope="module", params=WORKERS, ids=WORKER_IDS)
 def service(request: pytest.FixtureRequest, usual: Callable[[int], Service]) -> Iterator[Service]:
     """A file that wants one of its own has ``ARGUMENTS`` for it, a ``PROGRAM``, or arguments for its ``REDIS``."""
     names = ("ARGUMENTS", "PROGRAM", "REDIS")

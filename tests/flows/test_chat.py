@@ -15,12 +15,16 @@ from agentsvc.domain.events import (
     TextBlockEnd,
     TextBlockStart,
 )
+from agentsvc.domain.ids import RunId
+from agentsvc.domain.runs import session_of
 from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Hold, Text
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.flows.readers import is_dense
 from tests.flows.traces import traces
 from tests.service import ANEW, Conversation, User, message, replies
+
+pytestmark = pytest.mark.redis
 
 
 async def test_a_message_is_answered_on_the_stream_and_kept(ada: User, provider: OpenAIServer) -> None:
@@ -33,7 +37,7 @@ async def test_a_message_is_answered_on_the_stream_and_kept(ada: User, provider:
 
     await talk.idle()
     said, stored = await talk.messages()
-    assert len(run_id) == 32
+    assert session_of(RunId(run_id)) == talk.session_id
     assert said.text() == "hi"
     assert stored == reply
     assert reply.text() == "Hello there, Ada"

@@ -20,6 +20,8 @@ from tests.flows.readers import is_dense
 from tests.questions import ASKING, approvals, ask, asked, by, confirmed, delivered, refused, rule, wanted
 from tests.service import User, replies
 
+pytestmark = pytest.mark.redis
+
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 
 

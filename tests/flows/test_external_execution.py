@@ -14,6 +14,8 @@ from tests.flows.traces import traces
 from tests.questions import WANTING, approvals, delivered, results, text_of, wanted
 from tests.service import Conversation, User, replies
 
+pytestmark = pytest.mark.redis
+
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import anyio
 import msgspec
+import pytest
 import redis
 
 from agentsvc.bus.keys import SessionKeys
@@ -12,6 +13,8 @@ from agentsvc.domain.messages import Msg
 from tests.fakes.openai_scripts import Hold
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.service import Conversation, User
+
+pytestmark = pytest.mark.redis
 
 ARGUMENTS = ("--log-keep", "5", "--heartbeat-s", "0.2")
 

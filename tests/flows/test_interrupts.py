@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 import redis
 
 from agentsvc.domain.events import ReplyEnd, TextBlockDelta
@@ -11,6 +12,8 @@ from tests.fakes.openai_server import OpenAIServer, words
 from tests.flows.readers import is_dense
 from tests.flows.traces import traces
 from tests.service import ANEW, User, message
+
+pytestmark = pytest.mark.redis
 
 AT_ONCE = 1.0
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
+import pytest
 import redis
 
 from agentsvc.bus.keys import SessionKeys
@@ -16,6 +17,8 @@ from tests.fakes.openai_server import OpenAIServer
 from tests.flows.readers import followed, is_dense, words_in
 from tests.redis_kinds.chosen import only_standalone
 from tests.service import Conversation, Service, User, message, replies
+
+pytestmark = pytest.mark.redis
 
 ARGUMENTS = ("--lease-s", "2")
 REDIS = ("--appendonly", "yes", "--enable-debug-command", "yes")

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from agentsvc.domain.events import ReplyEnd
@@ -15,6 +16,8 @@ from tests.flows.rooms import changed, script
 from tests.flows.traces import traces_of
 from tests.questions import approvals, asked, confirmed, delivered, results, text_of, wanted
 from tests.service import User, message
+
+pytestmark = pytest.mark.redis
 
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 

@@ -13,6 +13,7 @@ from tests.conftest import wait_until
 from tests.fakes.openai_scripts import Call, Calls
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.fakes.tools import lines
+from tests.flows.conftest import WORKER_IDS, WORKERS
 from tests.flows.readers import is_dense
 from tests.flows.rooms import bash, script, shell
 from tests.flows.workshop import TRACE
@@ -20,6 +21,8 @@ from tests.questions import ASKING, WANTING, approvals, asked, confirmed, delive
 from tests.redis_kinds.chosen import chosen
 from tests.service import ANEW, Conversation, Service, User, message, replies, serving, user_of
 from tests.workspaces.commands import running
+
+pytestmark = pytest.mark.redis
 
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 
@@ -32,7 +35,7 @@ def own_redis() -> Iterator[str]:
         yield kind.url
 
 
-@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+@pytest.fixture(params=WORKERS, ids=WORKER_IDS)
 def start(request: pytest.FixtureRequest, own_redis: str, tmp_path: Path) -> Start:
     """Starts the service anew, in the same directory."""
 

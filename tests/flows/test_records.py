@@ -12,6 +12,8 @@ from tests.fakes.openai_server import OpenAIServer
 from tests.flows.traces import traces_of
 from tests.service import Conversation, Service, User
 
+pytestmark = pytest.mark.redis
+
 SECRET = "sk-canary-4711-4711"
 
 

@@ -17,6 +17,8 @@ from tests.flows.readers import is_dense, words_in
 from tests.redis_kinds.chosen import only_standalone
 from tests.service import Conversation, Reader, Service, User, message, replies, serving, user_of
 
+pytestmark = pytest.mark.redis
+
 TRIGGERS = 100
 
 

@@ -20,6 +20,8 @@ from tests.flows.readers import words_in
 from tests.redis_kinds.chosen import only_standalone
 from tests.service import Conversation, Reader, Service, User, replies
 
+pytestmark = pytest.mark.redis
+
 CLIENTS = 50
 STREAMS = 1000
 

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from agentsvc.domain.events import Event, ReplyEnd
 from agentsvc.domain.messages import ToolCallBlock, ToolResultBlock
 from tests.conftest import wait_until
@@ -14,6 +16,8 @@ from tests.fakes.tools import lines
 from tests.flows.readers import is_dense
 from tests.questions import ASKING, approvals, asked, confirmed, refused
 from tests.service import ANEW, User, message, replies
+
+pytestmark = pytest.mark.redis
 
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 

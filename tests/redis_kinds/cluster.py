@@ -11,6 +11,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.redis_kinds.ports import free_ports
+from tests.redis_kinds.replication import Replication
 from tests.redis_kinds.server import Server, ended, program, until
 from tests.redis_kinds.standalone import kept
 
@@ -42,11 +43,15 @@ class Cluster:
         killed.kill()
         return killed
 
-    def revive(self) -> None:
-        """Start again what was killed, and wait until everything is as before, but for who is master."""
+    def start_again(self) -> None:
+        """What was killed."""
         for node in self.nodes.values():
             if not node.alive:
                 node.start()
+
+    def revive(self) -> None:
+        """Start again what was killed, and wait until everything is as before, but for who is master."""
+        self.start_again()
         self.settle()
 
     def settle(self) -> None:
@@ -58,22 +63,22 @@ class Cluster:
 
     def _settled(self) -> bool:
         living = self._living()
-        said = [(self._told(port, "CLUSTER INFO"), self._told(port, "INFO replication")) for port in living]
-        masters = [port for port, (_, replication) in zip(living, said, strict=True) if replication["role"] == "master"]
-        return len(masters) == _MASTERS and all(
-            cluster["cluster_state"] == "ok"
-            and cluster["cluster_known_nodes"] == str(len(self.nodes))
-            and replication.get("master_link_status", "up") == "up"
-            for cluster, replication in said
+        said = {port: Replication(port) for port in living}
+        masters = [port for port in living if said[port].is_master]
+        replicas = [port for port in living if said[port].follows(*masters)]
+        fed = sum(said[port].feeds(1) for port in masters)
+        return (
+            len(masters) == _MASTERS
+            and fed == len(replicas) == len(living) - _MASTERS
+            and all(self._is_whole(port) for port in living)
         )
+
+    def _is_whole(self, port: int) -> bool:
+        told = dict(line.split(":", 1) for line in self._ask(port, "CLUSTER", "INFO").decode().splitlines())
+        return (told["cluster_state"], told["cluster_known_nodes"]) == ("ok", str(len(self.nodes)))
 
     def _living(self) -> list[int]:
         return [port for port, node in self.nodes.items() if node.alive]
-
-    def _told(self, port: int, command: str) -> dict[str, str]:
-        """The lines of an answer such as ``name:value``."""
-        lines = self._ask(port, *command.split()).decode().splitlines()
-        return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def _ask(self, port: int, *command: Any) -> Any:
         with redis.Redis(port=port) as client:

@@ -10,6 +10,7 @@ from typing import Any
 import redis
 
 from tests.redis_kinds.ports import free_ports
+from tests.redis_kinds.replication import Replication
 from tests.redis_kinds.server import Server, ended, program, until
 from tests.redis_kinds.standalone import kept
 
@@ -34,7 +35,7 @@ class Sentinel:
         """The sentinels come last: they look for replicas at once, and then every ten seconds."""
         for node in self.nodes.values():
             node.start()
-        until(lambda: self._is_followed(master, {*self.nodes} - {master}), "the replicas follow their master")
+        until(lambda: _is_followed(master, {*self.nodes} - {master}), "the replicas follow their master")
         for each in self.sentinels.values():
             each.start()
         self.settle()
@@ -50,13 +51,17 @@ class Sentinel:
         killed.kill()
         return killed
 
-    def revive(self) -> None:
-        """Start again what was killed, and wait until everything is as before, but for who is master."""
+    def start_again(self) -> None:
+        """What was killed."""
         master = self.master()
         for port, node in self.nodes.items():
             if not node.alive:
                 node.start()
                 _follow(port, master)  # as the sentinels would say too, some ten seconds later
+
+    def revive(self) -> None:
+        """Start again what was killed, and wait until everything is as before, but for who is master."""
+        self.start_again()
         self.settle()
 
     def settle(self) -> None:
@@ -69,17 +74,7 @@ class Sentinel:
         if len(masters) != 1 or not masters <= living:
             return False
         (master,) = masters
-        return self._is_followed(master, living - masters) and all(self._knows_all(port) for port in self.sentinels)
-
-    def _is_followed(self, master: int, followers: set[int]) -> bool:
-        return self._says(master, role="master", connected_slaves=len(followers)) and all(
-            self._says(port, role="slave", master_link_status="up", master_port=master) for port in followers
-        )
-
-    def _says(self, port: int, **expected: Any) -> bool:
-        with redis.Redis(port=port) as client:
-            info = client.info("replication")
-        return {name: info.get(name) for name in expected} == expected
+        return _is_followed(master, living - masters) and all(self._knows_all(port) for port in self.sentinels)
 
     def _knows_all(self, port: int) -> bool:
         others, replicas = self._ask(port, "SENTINELS"), self._ask(port, "REPLICAS")
@@ -88,6 +83,11 @@ class Sentinel:
     def _ask(self, port: int, what: str) -> Any:
         with redis.Redis(port=port, decode_responses=True) as client:
             return client.execute_command("SENTINEL", what, _SERVICE)
+
+
+def _is_followed(master: int, replicas: set[int]) -> bool:
+    said = Replication(master)
+    return said.is_master and said.feeds(len(replicas)) and all(Replication(port).follows(master) for port in replicas)
 
 
 def _follow(port: int, master: Server) -> None:

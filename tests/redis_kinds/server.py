@@ -40,6 +40,9 @@ class Server:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def pid(self) -> int:
         assert self._process is not None
