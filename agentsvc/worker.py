@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import uvloop
 
+from agentsvc import telemetry
 from agentsvc.processes import hear_signals, spare_collections
 from agentsvc.settings import Settings
 from agentsvc.wiring import Given, open_parts
@@ -13,6 +14,7 @@ from agentsvc.wiring import Given, open_parts
 
 def work(settings: Settings) -> None:
     """Carry out runs until SIGTERM or SIGINT. Exits with 1 when the parts cannot be opened."""
+    telemetry.configure(settings.log.level, settings.log.format)  # a process that was not forked knows nothing of it
     spare_collections()
     try:
         uvloop.run(_work(settings))
