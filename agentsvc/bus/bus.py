@@ -96,6 +96,7 @@ class RedisMessageBus(MessageBus):
 
     async def __aenter__(self) -> Self:
         await self._redis.__aenter__()
+        await self._bulk.__aenter__()
         await self.queue.open()
         self.hub = Hub(self._redis, self.worker, self._heartbeat_s)
         await self.hub.open()

@@ -57,14 +57,19 @@ class Redis:
         self.url = url
         address = parse_address(url)
         self._topology = _TOPOLOGIES[address.kind](address)
+        self._watching: asyncio.Task[None] | None = None
         self._patience = patience or (_PATIENCE_WITH_REPLICAS if self._topology.fails_over else _PATIENCE)
 
     async def __aenter__(self) -> Self:
+        self._watching = asyncio.create_task(self._topology.watch(), name="topology")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._topology.aclose()
 
     async def run(self, *command: Arg) -> Any:

@@ -50,6 +50,9 @@ class Cluster(Topology):
                 self.nodes = (*self.nodes, node)
         return node
 
+    async def watch(self) -> None:
+        """Each server says so itself when it is asked for what it has no more."""
+
     async def aclose(self) -> None:
         for node in self._known.values():
             await node.aclose()

@@ -57,6 +57,10 @@ class Node:
         """Close the connections that nobody uses."""
         await self._pool.disconnect(inuse_connections=False)
 
+    async def hang_up(self) -> None:
+        """Close all connections: who waits for an answer learns that there will be none."""
+        await self._pool.disconnect()
+
     async def aclose(self) -> None:
         await self.lane.aclose()
-        await self._pool.disconnect()
+        await self.hang_up()

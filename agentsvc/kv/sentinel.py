@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import AuthenticationError, RedisError
@@ -12,9 +13,11 @@ from agentsvc.kv.address import Address, Host
 from agentsvc.kv.commands import Command, pack
 from agentsvc.kv.dial import LOST, dial_sentinel
 from agentsvc.kv.node import Node
+from agentsvc.kv.patience import spread
 from agentsvc.kv.topology import Topology, retire
 
 _SENTINEL_S = 1.0  # seconds that a sentinel may take
+_AGAIN_S = 1.0  # seconds until a sentinel that was lost is listened to again
 
 
 class Sentinel(Topology):
@@ -28,6 +31,12 @@ class Sentinel(Topology):
 
     def node_of(self, command: Command) -> Node:  # noqa: ARG002 - there is no choice
         return self.nodes[0]
+
+    async def watch(self) -> None:
+        # The one that was replaced takes writes until it is told, some ten seconds later; then they are lost.
+        async with asyncio.TaskGroup() as group:
+            for sentinel in self._sentinels:
+                group.create_task(self._listen(sentinel), name="sentinel")
 
     async def aclose(self) -> None:
         await super().aclose()
@@ -43,7 +52,26 @@ class Sentinel(Topology):
         replaced = [known for known in self.nodes if known is not node]
         self.nodes = (node,)
         for known in replaced:
-            await retire(known)
+            await known.hang_up()
+
+    async def _listen(self, sentinel: Any) -> None:
+        while True:
+            with suppress(*LOST, RedisError):
+                await self._hear(sentinel)
+            await asyncio.sleep(spread(_AGAIN_S))
+
+    async def _hear(self, sentinel: Any) -> None:
+        connection = await sentinel.get_connection()
+        try:
+            await connection.send_packed_command(pack(("SUBSCRIBE", "+switch-master")))
+            while True:
+                heard = await connection.read_response(disconnect_on_error=False)
+                if heard[0] == b"subscribe" or heard[2].split()[0] == self.address.service.encode():
+                    with suppress(*LOST):
+                        await self.refresh(self.changes)
+        finally:
+            await connection.disconnect(nowait=True)
+            await sentinel.release(connection)
 
     async def _primary(self) -> Host:
         answers = await asyncio.gather(*(self._ask(sentinel) for sentinel in self._sentinels), return_exceptions=True)

@@ -72,6 +72,10 @@ class Topology(ABC):
         for told in self.on_change:
             await told()
 
+    @abstractmethod
+    async def watch(self) -> None:
+        """Until it is cancelled, look anew whenever somebody says that a server was replaced."""
+
     async def aclose(self) -> None:
         for node in self.nodes:
             await node.aclose()
@@ -93,6 +97,9 @@ class Standalone(Topology):
 
     def node_of(self, command: Command) -> Node:  # noqa: ARG002 - there is no choice
         return self._node
+
+    async def watch(self) -> None:
+        """Nobody says anything."""
 
     async def _look(self) -> None:
         pass

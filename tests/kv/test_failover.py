@@ -5,19 +5,22 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import pytest
+import redis
 
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.leases import Entry
 from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Messages
 from agentsvc.kv.client import Redis
+from agentsvc.kv.errors import Unreachable
 from tests.bus.conftest import AGENT, OWNER, SESSION, request
 from tests.bus.test_leases import happen, held
 from tests.conftest import Until
 from tests.kv.conftest import ears
 from tests.redis_kinds.cluster import cluster
-from tests.redis_kinds.sentinel import sentinel
+from tests.redis_kinds.sentinel import Sentinel, sentinel
 from tests.redis_kinds.server import Server
+from tests.redis_kinds.server import until as until_replaced
 
 pytestmark = pytest.mark.chaos
 
@@ -107,6 +110,43 @@ async def test_keys_are_all_found_although_a_primary_dies_meanwhile(kind: Kind) 
             found.update(batch)
 
     assert found == names
+
+
+async def test_who_waits_on_a_primary_that_is_replaced_on_purpose_is_told_to_ask_again() -> None:
+    stream = "{q:0}:stream"
+    read = ("XREADGROUP", "GROUP", "g", "me", "BLOCK", 20_000, "STREAMS", stream, ">")
+    with sentinel() as watched:
+        async with Redis(watched.url) as client:
+            await client.run("XGROUP", "CREATE", stream, "g", "0", "MKSTREAM")
+            await replicated(client)
+            waiting = asyncio.create_task(client.wait(*read, within=25))
+            await asyncio.to_thread(replace, watched)
+            with pytest.raises(Unreachable):
+                await waiting
+
+            await client.run("XADD", stream, "1-0", "f", "v")
+            assert await client.wait(*read, within=25) == [[stream.encode(), [[b"1-0", [b"f", b"v"]]]]]
+
+
+async def test_a_primary_that_is_replaced_is_left_although_it_still_answers(until: Until) -> None:
+    with sentinel() as watched:
+        async with Redis(watched.url) as client:
+            await client.run("SET", "{q:0}:k", "kept", "EX", 60)
+            await replicated(client)
+
+            await asyncio.to_thread(replace, watched)
+
+            new = ("127.0.0.1", int(watched.master().url.rpartition(":")[2]))
+            await until(lambda: client._topology.nodes[0].host == new, "the new one is asked", within=8)
+            assert await client.run("GET", "{q:0}:k") == b"kept"
+
+
+def replace(watched: Sentinel) -> None:
+    """As an operator does it who wants to work on the primary."""
+    before = watched.master()
+    with redis.Redis(port=next(iter(watched.sentinels))) as operator:
+        operator.execute_command("SENTINEL", "FAILOVER", "mymaster")
+    until_replaced(lambda: watched.master() is not before, "another one is primary")
 
 
 async def replicated(client: Redis) -> None:
