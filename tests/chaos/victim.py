@@ -27,7 +27,7 @@ from agentsvc.settings import Settings
 from tests.fakes.tools import tools_that_write_to
 
 # What goes on without anybody asking for it, at times of its own; and a note, which travels with what is accepted.
-_UNCOUNTED = {"XAUTOCLAIM", "XCLAIM", "renew", "forget", "PING", "overdue", "due", "note", "beat"}
+_UNCOUNTED = {"XAUTOCLAIM", "XCLAIM", "renew", "forget", "PING", "overdue", "due", "note", "beat", "SCRIPT"}
 
 LAST = "after done 1"
 """The end of the first run."""
