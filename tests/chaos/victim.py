@@ -6,6 +6,7 @@
 From the moment at which the message with that id is accepted until its run has ended, or the place is passed that
 ``VICTIM_LAST`` names, each await on Redis is two places to die at: before the commands are sent, and after the replies
 are here but nobody has seen them. A read that waits for requests changes nothing before its reply, so it is one place.
+A script that the server does not know yet is sent again when it was refused: only then it is done.
 A place is called by its command or script and by how often that came by. What was passed is in the trace, a line each.
 """
 
@@ -15,6 +16,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from redis.exceptions import ResponseError
 
 from agentsvc import cli, server, telemetry
 from agentsvc.agent.tool import ToolBase
@@ -71,7 +74,8 @@ def instrument(countdown: Countdown) -> None:
         names = [_name(command) for command in commands]
         countdown.pass_by("before", names)
         replies = await exchange(self, commands)
-        countdown.pass_by("after", names)
+        done = [name for name, reply in zip(names, replies, strict=True) if not isinstance(reply, ResponseError)]
+        countdown.pass_by("after", done)
         return replies
 
     async def counted_wait(self: Redis, *command: Any, within: float) -> Any:
