@@ -26,30 +26,30 @@ pytestmark = [
 async def test_a_redis_that_refuses_to_write_delays_everything_and_loses_nothing(
     ada: User, provider: OpenAIServer, database: redis.Redis, refusal: Refusal
 ) -> None:
-    talk, other = [await ada.conversation(provider.url) for _ in range(2)]
+    talk, before, other = [await ada.conversation(provider.url) for _ in range(3)]
     async with talk.stream() as stream:
         await talk.told("[[n=150 d=10]]")
-        await talk.told("[[text=Next]]")
         while words_in(stream.events) < 10:
             await stream.next()
+        await before.told("[[text=Accepted f=500]]")
 
         with refusal.of(database):
             refused = await other.say(message("[[text=Patience]]", id="m1"))
             ready, live = await ada.client.get("/health/ready"), await ada.client.get("/health/live")
         await healthy(ada)
         await kept(other, "[[text=Patience]]")
-        answered = await followed(other)
-        events = await followed(talk, ends=2)
         await stream.reply()
 
-    await talk.idle()
+    events, accepted, answered = [await followed(each) for each in (talk, before, other)]
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert (ready.status_code, live.status_code) == (503, 200)
     assert is_dense(events)
-    assert [each.text() for each in replies(events)] == [count(150), "Next"]
+    assert [each.text() for each in replies(events)] == [count(150)]
+    assert [each.text() for each in replies(accepted)] == ["Accepted"]
     assert [each.text() for each in replies(answered)] == ["Patience"]
-    assert [each.role for each in await other.messages()] == ["user", "assistant"]
-    assert [each.text() for each in await talk.messages() if each.role == "assistant"] == [count(150), "Next"]
+    for each in (talk, before, other):
+        await each.idle()
+        assert [message.role for message in await each.messages()] == ["user", "assistant"]
 
 
 async def test_what_can_be_read_is_read_meanwhile(ada: User, provider: OpenAIServer, database: redis.Redis) -> None:
