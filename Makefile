@@ -9,10 +9,10 @@ ARGS   ?=
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check fix test test-redis test-sentinel test-cluster chaos soak slow bench clean
+.PHONY: help install run check fix test test-redis test-sentinel test-cluster test-containers chaos soak slow bench clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  PORT=8000 for run; ARGS=... is handed on to run, test, chaos, slow and bench"
 
@@ -47,6 +47,12 @@ test-sentinel: $(VENV)/.dev ## Run them on a master that Sentinel watches, which
 test-cluster: KIND := cluster
 test-cluster: $(VENV)/.dev ## Run them on a cluster of six, of which masters are killed
 	$(ON_KIND)
+
+test-containers: $(VENV)/.dev ## Run their stories on Redis and on Valkey in containers, where an engine runs those
+	@$(BIN)/python -m tests.redis_kinds.containers || exit 0; \
+	for kind in redis-container valkey-container; do \
+		AGENTSVC_TEST_REDIS=$$kind $(BIN)/pytest -m "redis and not chaos and not slow" -n $(JOBS) --dist loadscope tests/flows $(ARGS) || exit 1; \
+	done
 
 define ON_KIND
 	AGENTSVC_TEST_REDIS=$(KIND) $(BIN)/pytest -m "redis and not chaos and not slow" -n $(JOBS) --dist loadscope --durations 5 $(ARGS)

@@ -8,17 +8,20 @@ from functools import partial
 import pytest
 
 from tests.redis_kinds.cluster import Cluster, cluster
+from tests.redis_kinds.containers import REDIS, VALKEY, Container, container
 from tests.redis_kinds.sentinel import Sentinel, sentinel
 from tests.redis_kinds.server import Server
 from tests.redis_kinds.standalone import standalone
 
-Kind = Server | Sentinel | Cluster
+Kind = Server | Sentinel | Cluster | Container
 
 _KINDS: dict[str, Callable[..., AbstractContextManager[Kind]]] = {
     "valkey": standalone,
     "redis": partial(standalone, oldest=True),
     "sentinel": sentinel,
     "cluster": cluster,
+    "redis-container": partial(container, image=REDIS),
+    "valkey-container": partial(container, image=VALKEY),
 }
 
 CHOSEN = os.environ.get("AGENTSVC_TEST_REDIS") or "valkey"
