@@ -1,5 +1,6 @@
 """The right to write a session: taken for a time, numbered, checked by every write."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
@@ -29,7 +30,8 @@ class Grant(Struct, frozen=True):
     being handed over. ``token`` is that of this lease alone. ``known``: state and context are as the known lease left
     them, and left out here. ``inbox`` holds entry ids and inputs, oldest first. ``age_s`` is for how long the run has
     been at it since its last reply ended, or since it began; ``input_tokens`` and ``output_tokens`` are those that it
-    has used, ``reply_id`` is what it wrote last.
+    has used, ``reply_id`` is what it wrote last. ``ahead_s`` is how far the clock of this host is ahead of that of
+    Redis, which is the same for all workers.
     """
 
     session_id: SessionId
@@ -50,6 +52,7 @@ class Grant(Struct, frozen=True):
     input_tokens: int = 0
     output_tokens: int = 0
     reply_id: str = ""
+    ahead_s: float = 0
 
 
 class Busy(Struct, frozen=True):
@@ -214,7 +217,24 @@ def _stop(reply: bytes) -> Stop | None:
 
 
 def _grant(request: RunRequest, token: str, reply: list[Any]) -> Grant:
-    _, fence, seq, run_id, resumed, attempts, stop, known, state, context, inbox, age_ms, used, made, reply_id = reply
+    (
+        _,
+        fence,
+        seq,
+        run_id,
+        resumed,
+        attempts,
+        stop,
+        known,
+        state,
+        context,
+        inbox,
+        age_ms,
+        used,
+        made,
+        reply_id,
+        now_ms,
+    ) = reply
     return Grant(
         session_id=request.session_id,
         owner=request.owner,
@@ -234,4 +254,5 @@ def _grant(request: RunRequest, token: str, reply: list[Any]) -> Grant:
         input_tokens=used,
         output_tokens=made,
         reply_id=reply_id.decode(),
+        ahead_s=time.time() - now_ms / 1000,
     )

@@ -11,6 +11,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+def clock(ahead_s: float) -> Clock:
+    """The time for a host whose own clock is so many seconds ahead."""
+    ahead = timedelta(seconds=ahead_s)
+    return lambda: (datetime.now(UTC) - ahead).isoformat(timespec="microseconds")
+
+
 def later(at: str, seconds: float) -> str:
     """The time so many seconds after another."""
     return (datetime.fromisoformat(at) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")

@@ -10,7 +10,7 @@ from agentsvc.bus.leases import Grant
 from agentsvc.domain.messages import Msg, decode_message
 from agentsvc.domain.runs import Input, decode_input
 from agentsvc.domain.states import AgentState, ReplyContext
-from agentsvc.domain.times import now
+from agentsvc.domain.times import clock
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def state_of(grant: Grant) -> AgentState:
     context = [message for raw in grant.context if (message := _message(grant, raw)) is not None]
     if not context or context[-1].id != state.reply_context.reply_id:
         state.reply_context = ReplyContext()
-        state.approvals = withdrawn(state.approvals, now())
+        state.approvals = withdrawn(state.approvals, clock(grant.ahead_s)())
     return replace(state, context=context)
 
 

@@ -24,7 +24,7 @@ from agentsvc.domain.messages import Msg
 from agentsvc.domain.runs import Closing, Input, Messages, Stop
 from agentsvc.domain.sessions import Status
 from agentsvc.domain.states import AgentState
-from agentsvc.domain.times import now
+from agentsvc.domain.times import clock
 from agentsvc.runs.account import Account
 from agentsvc.runs.arrivals import Arrivals
 from agentsvc.runs.journal import ReplyJournal, Stored, encode_state
@@ -74,6 +74,7 @@ class Run:
         self.writer = Writer(bus.leases, grant, on_stop=self.interrupt, on_lost=self._cancel)
         self._account = Account(grant)
         self._arrivals = Arrivals(bus.inbox, self.writer, grant)
+        self._clock = clock(grant.ahead_s)
         self._since = asyncio.get_running_loop().time() - grant.age_s
         if grant.stop is not None:
             self.interrupt(grant.stop)
@@ -213,7 +214,7 @@ class Run:
             done = () if entry is None else (entry,)
             journal = ReplyJournal(self.writer, self._account, self._stored, done, resumed=self._open)
             journal.reply = reply = Reply(
-                agent, self._state, journal, self._interruption, now, arrivals=partial(self._arrived, journal)
+                agent, self._state, journal, self._interruption, self._clock, arrivals=partial(self._arrived, journal)
             )
             await self._follow(reply, journal, inputs, answer)
         self._state = reply.state
@@ -222,7 +223,7 @@ class Run:
         await self.writer.settle()
         if not reply.parked:
             self._interruption.reset()
-            self._since = asyncio.get_running_loop().time()
+        self._since = asyncio.get_running_loop().time()
 
     async def _agent(self, records: Bundle | None) -> Agent:
         """To set one up may take long; one that is to stop is not needed any more, but the reply has to end."""

@@ -3,6 +3,8 @@
     export VICTIM_MESSAGE=m1 VICTIM_DIES="after write 2" VICTIM_TRACE=trace VICTIM_TOOLS=tools
     python -m tests.chaos.victim serve …
 
+With ``VICTIM_CLOCK`` its clock is so many seconds ahead.
+
 From the moment at which the message with that id is accepted until its run has ended, or the place is passed that
 ``VICTIM_LAST`` names, each await on Redis is two places to die at: before the commands are sent, and after the replies
 are here but nobody has seen them. A read that waits for requests changes nothing before its reply, so it is one place.
@@ -12,16 +14,19 @@ A place is called by its command or script and by how often that came by. What w
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from redis.exceptions import ResponseError
 
 from agentsvc import cli, server, telemetry
 from agentsvc.agent.tool import ToolBase
 from agentsvc.app import create_app
+from agentsvc.domain import times
 from agentsvc.domain.ids import AgentId, OwnerId, SessionId
 from agentsvc.kv.client import Command, Redis
 from agentsvc.kv.lane import Lane
@@ -93,8 +98,23 @@ def _name(command: Command) -> str:
     return SCRIPTS[str(command[1])].name if command[0] == "EVALSHA" else str(command[0])
 
 
+def shift(seconds: float) -> None:
+    """Put the clock of this process wrong."""
+    seconds_now, nanoseconds_now = time.time, time.time_ns
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(seconds=seconds)
+
+    setattr(time, "time", lambda: seconds_now() + seconds)  # noqa: B010
+    setattr(time, "time_ns", lambda: nanoseconds_now() + int(seconds * 1e9))  # noqa: B010
+    setattr(times, "datetime", Shifted)  # noqa: B010
+
+
 def app() -> Any:
     """The app of each worker."""
+    shift(float(os.environ.get("VICTIM_CLOCK", "0")))
     if "VICTIM_DIES" in os.environ:
         trace = Path(os.environ["VICTIM_TRACE"])
         last = os.environ.get("VICTIM_LAST", LAST)

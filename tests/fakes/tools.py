@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
         await asyncio.Event().wait()
         return "never"
 
+    @tool(concurrent=False, idempotent=True, always_allowed=True)
+    async def poison(mark: str) -> str:
+        """Kills whoever runs it."""
+        write("poison", mark, str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGKILL)
+        return "never"
+
     @tool(concurrent=False)
     async def deploy(mark: str) -> str:
         """May not be repeated, and not run unasked."""
@@ -47,7 +55,7 @@ def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
     async def camera(mark: str) -> None:
         """Takes a photograph, at the client."""
 
-    return once, again, hang, deploy, echo, camera
+    return once, again, hang, poison, deploy, echo, camera
 
 
 def lines(file: Path) -> list[str]:

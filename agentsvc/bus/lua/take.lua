@@ -4,7 +4,7 @@
 -- KEYS: head, inbox, state, context, runs
 -- ARGV: owner, agent, worker, token, lease in ms, run id, known token ('' for none), cause, what the key of a run begins with
 -- -> {'granted', fence, seq, run id, resumed, failed attempts, stop, known, state, context, inbox, the run's ms so far, input
---    and output tokens, reply id} | {'busy', ms left} | {'idle'} | {'gone'} there is no such session, or it is another owner's
+--    and output tokens, reply id, the time in ms} | {'busy', ms left} | {'idle'} | {'gone'} there is no such session, or it is another owner's
 local owner, agent, worker, deadline, fence, seq, run, after, status, token, stop = unpack(redis.call('HMGET', KEYS[1],
   'owner', 'agent', 'worker', 'deadline', 'fence', 'seq', 'run', 'next', 'status', 'token', 'stop'))
 if owner ~= ARGV[1] or agent ~= ARGV[2] then return {'gone'} end
@@ -45,4 +45,4 @@ local since, input, output, reply = unpack(redis.call('HMGET', ARGV[9] .. name, 
 return {'granted', tonumber(fence), tonumber(seq) or 0, run, resumed and 1 or 0, attempts, stop or '',
   known and 1 or 0, not known and redis.call('GET', KEYS[3]) or '', known and {} or redis.call('LRANGE', KEYS[4], 0, -1),
   redis.call('XRANGE', KEYS[2], '-', '+'), now - (tonumber(since) or now), tonumber(input) or 0, tonumber(output) or 0,
-  reply or ''}
+  reply or '', now}
