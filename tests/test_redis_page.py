@@ -2,24 +2,32 @@
 
 import asyncio
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.cli import main
 from agentsvc.domain.events import TextBlockDelta
 from agentsvc.kv.check import check_redis
+from agentsvc.kv.client import Redis
+from tests.bus.conftest import AGENT, OWNER, SESSION
 from tests.documents import ROOT, blocks
 from tests.fakes.openai_scripts import Hang
 from tests.fakes.openai_server import OpenAIServer, words
 from tests.redis_kinds.acl import Acl, acl
 from tests.redis_kinds.clients import connected
+from tests.redis_kinds.cluster import Cluster, cluster
+from tests.redis_kinds.sentinel import Sentinel, sentinel
 from tests.redis_kinds.server import DEBIAN
 from tests.service import KEY, User, serving, user_of
 
 PAGE = "docs/redis.md"
+
+Several = Callable[[], AbstractContextManager[Cluster | Sentinel]]
 
 CALLED = re.compile(r"redis\.call\('([A-Z]+)'(?:, '(CREATE|DELCONSUMER|GROUPS|CONSUMERS|STREAM)')?")
 
@@ -57,6 +65,30 @@ async def test_what_the_page_allows_is_enough_for_a_whole_story(allowed: Acl) ->
 
 def told(*command: str) -> Result:
     return CliRunner().invoke(main, command, env={"AGENTSVC_SECRET_KEYS": KEY})
+
+
+@pytest.mark.parametrize("kind", [cluster, sentinel], ids=["cluster", "sentinel"])
+async def test_what_the_page_allows_is_enough_where_there_are_several_servers(kind: Several) -> None:
+    with kind() as made:
+        for node in made.nodes.values():
+            with connected(node.url) as operator:
+                operator.execute_command("ACL", "SETUSER", "agentsvc", "on", ">word", "resetchannels", *rules().split())
+        url = made.url.replace("://", "://agentsvc:word@")
+
+        await asyncio.to_thread(check_redis, url)
+        async with RedisMessageBus(url, shards=3) as bus:
+            await bus.heads.create(OWNER, SESSION, AGENT)
+            async with bus.hub.join(SESSION) as live:
+                await bus.heads.remove(SESSION)
+                await live.wait()
+                assert live.ended
+            await bus.ping()
+        async with Redis(url) as client:
+            assert [names async for names in client.scan("{s:*")] == []
+
+        for node in made.nodes.values():
+            with connected(node.url) as operator:
+                assert operator.acl_log() == []
 
 
 async def tell(ada: User, provider: OpenAIServer) -> None:

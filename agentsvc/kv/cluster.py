@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, cast
 
-from redis.exceptions import AskError, MovedError, RedisError, ResponseError
+from redis.exceptions import AskError, MovedError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from agentsvc.kv.address import Address, Host
 from agentsvc.kv.commands import Command, slot_of
 from agentsvc.kv.dial import LOST
+from agentsvc.kv.errors import Refused
 from agentsvc.kv.node import Node
 from agentsvc.kv.topology import Topology, retire
 
@@ -79,12 +80,14 @@ class Cluster(Topology):
             try:
                 async with asyncio.timeout(_ANSWER_S):
                     ranges = await node.ask(("CLUSTER", "SLOTS"))
-            except (*LOST, RedisError) as error:
-                failed = _explained(error)
-                continue
-            if ranges:
-                await self._learn(ranges, host[0])
-                return
+            except ResponseError as error:
+                failed = Refused(f"{node} does not say what it knows of a Cluster: {error}")
+            except LOST as error:
+                failed = failed if isinstance(failed, Refused) else error
+            else:
+                if ranges:
+                    await self._learn(ranges, host[0])
+                    return
         raise failed
 
     async def _learn(self, ranges: list[list[Any]], asked: str) -> None:
@@ -99,7 +102,3 @@ class Cluster(Topology):
             if node not in self.nodes and not node.busy:
                 del self._known[host]
                 await retire(node)
-
-
-def _explained(error: Exception) -> Exception:
-    return error if not isinstance(error, ResponseError) else RedisConnectionError(str(error))

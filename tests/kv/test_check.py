@@ -47,6 +47,11 @@ def test_the_service_does_not_start_with_a_wrong_password(guarded: Acl, command:
     assert "canary" not in ended.output
 
 
+def test_a_server_alone_is_not_taken_for_a_cluster(guarded: Acl) -> None:
+    with pytest.raises(Refused, match="cluster support disabled"):
+        check_redis(guarded.url.replace("redis://", "redis+cluster://"))
+
+
 @pytest.mark.skipif(CHOSEN != "cluster", reason="it takes a Cluster")
 def test_a_cluster_is_not_taken_for_a_server_alone(redis_url: str) -> None:
     first = redis_url.removeprefix("redis+cluster://").split(",")[0]
