@@ -34,11 +34,14 @@ log = logging.getLogger(__name__)
 
 
 class Ticket(Struct, frozen=True):
-    """A claimed run request. It stays pending until ``done``; ``reclaimed``: another worker had claimed it before."""
+    """A run request that ``worker`` has claimed ('' when it does not matter who). It stays pending until ``done``;
+    ``reclaimed``: another worker had claimed it before.
+    """
 
     shard: int
     entry: bytes
     request: RunRequest
+    worker: str
     reclaimed: bool = False
 
 
@@ -100,7 +103,7 @@ class Queue:
                 raise
             await self.open()  # Redis came back without it
             return []
-        return await self._tickets(shard, heard[0][1] if heard else [], reclaimed=False)
+        return await self._tickets(shard, worker, heard[0][1] if heard else [], reclaimed=False)
 
     async def reclaim(self, shard: int, worker: str, idle_ms: int, limit: int) -> list[Ticket]:
         """Up to ``limit`` requests of workers that have not been heard of for ``idle_ms``."""
@@ -111,7 +114,7 @@ class Queue:
             place, entries, *_ = await self._redis.run(
                 *("XAUTOCLAIM", keys.runs(shard), keys.GROUP, worker, idle_ms, place, "COUNT", count)
             )
-            tickets += await self._tickets(shard, entries, reclaimed=True)
+            tickets += await self._tickets(shard, worker, entries, reclaimed=True)
             if place == _START:
                 break
         return tickets
@@ -136,9 +139,12 @@ class Queue:
         await self._redis.each(*commands)
 
     async def done(self, ticket: Ticket, instead: RunRequest | None = None) -> None:
-        """The run has ended; ``instead`` takes the place of the request when it has not ended for good."""
+        """The run has ended; ``instead`` takes the place of the request when it has not ended for good.
+
+        Nothing happens when another worker has claimed it since.
+        """
         raw = encode_request(instead) if instead else b""
-        await self._end(ticket.shard, ticket.entry, ticket.request.owner, raw)
+        await self._end(ticket.shard, ticket.entry, ticket.request.owner, worker=ticket.worker, instead=raw)
 
     async def unannounced(self, seconds: float) -> list[RunRequest]:
         """Sessions that were noted for longer than that and may hold a message nobody was told of."""
@@ -157,15 +163,15 @@ class Queue:
         for shard in range(self.shards):
             await self._redis.call(_FORGET, (keys.runs(shard),), (keys.GROUP, worker))
 
-    async def _tickets(self, shard: int, entries: list[Any], *, reclaimed: bool) -> list[Ticket]:
+    async def _tickets(self, shard: int, worker: str, entries: list[Any], *, reclaimed: bool) -> list[Ticket]:
         tickets: list[Ticket] = []
         for entry, fields in entries:
             try:
-                tickets.append(Ticket(shard, entry, decode_request(fields[1]), reclaimed))
+                tickets.append(Ticket(shard, entry, decode_request(fields[1]), worker, reclaimed))
             except msgspec.MsgspecError:
                 log.exception("unreadable run request %s dropped", entry.decode())
-                await self._end(shard, entry, owner_of(fields[1]))
+                await self._end(shard, entry, owner_of(fields[1]), worker=worker)
         return tickets
 
-    async def _end(self, shard: int, entry: bytes, owner: OwnerId, instead: bytes = b"") -> None:
-        await self._redis.call(_DONE, keys.window(shard, owner), (*self._limits, entry, instead))
+    async def _end(self, shard: int, entry: bytes, owner: OwnerId, *, worker: str, instead: bytes = b"") -> None:
+        await self._redis.call(_DONE, keys.window(shard, owner), (*self._limits, entry, instead, worker))

@@ -114,7 +114,7 @@ class Repair:
 def _ticket(shard: int, asked: Asked) -> Ticket:
     """What cannot be read counts for its owner, as far as that can be read."""
     nobodys = RunRequest(owner=asked.owner, session_id=SessionId(""), agent_id=AgentId(""))
-    return Ticket(shard, asked.entry, asked.request or nobodys)
+    return Ticket(shard, asked.entry, asked.request or nobodys, worker="")
 
 
 def _shard_of(finding: Finding) -> int:

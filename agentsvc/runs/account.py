@@ -50,5 +50,5 @@ def outcome(reason: FinishedReason, error: ErrorInfo | None) -> RunStatus:
             return "exceeded"
         case "error":
             return "exceeded" if error is not None and error.type == "time_limit" else "error"
-        case _:
+        case "completed" | "interrupted":
             return reason

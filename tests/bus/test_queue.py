@@ -52,6 +52,20 @@ async def test_what_is_still_worked_on_is_not_taken_over(bus: RedisMessageBus, u
         assert await bus.queue.reclaim(0, "w2", 10_000, 1000) == []
 
 
+async def test_who_was_silent_for_too_long_does_not_end_a_request_that_another_worker_has_taken_over(
+    bus: RedisMessageBus,
+) -> None:
+    await bus.queue.push(request())
+    (silent,) = await bus.queue.claim(0, "w1", 10, 50)
+    (taken,) = await bus.queue.reclaim(0, "w2", 0, 1000)
+
+    await bus.queue.done(silent)
+    await bus.queue.done(silent, instead=silent.request)
+
+    assert await bus.queue.claim(0, "w3", 10, 50) == []
+    assert [each.entry for each in await bus.queue.reclaim(0, "w3", 0, 1000)] == [taken.entry]
+
+
 async def test_a_request_that_is_done_is_gone_and_its_successor_is_there(bus: RedisMessageBus) -> None:
     await bus.queue.push(request())
     (ticket,) = await bus.queue.claim(0, "w1", 10, 50)
