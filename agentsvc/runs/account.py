@@ -29,7 +29,8 @@ class Account:
                 self._input += used
                 self._output += made
             case ev.ReplyEnd(reply_id=reply_id, finished_reason=reason, error=error):
-                self._reply_id, self._end = reply_id, (outcome(reason, error), error)
+                self._reply_id = reply_id
+                self._end = outcome(reason, error), error
             case _:
                 pass
 
