@@ -21,7 +21,7 @@ from tests.fakes.openai_server import OpenAIServer
 from tests.fakes.tools import lines
 from tests.service import Conversation, Service, message, replies, serving, user_of
 
-pytestmark = [pytest.mark.chaos, pytest.mark.redis]
+pytestmark = pytest.mark.chaos
 
 _SESSIONS = 20
 _MANY = 50

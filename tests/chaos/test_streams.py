@@ -13,7 +13,7 @@ from tests.fakes.openai_scripts import Step, Text, Thinking, count
 from tests.fakes.openai_server import OpenAIServer
 from tests.service import replies, serving, user_of
 
-pytestmark = [pytest.mark.chaos, pytest.mark.redis]
+pytestmark = pytest.mark.chaos
 
 _CLIENTS = 200
 _DELTAS = 2_000

@@ -3,7 +3,7 @@
     export VICTIM_MESSAGE=m1 VICTIM_DIES="after write 2" VICTIM_TRACE=trace VICTIM_TOOLS=tools
     python -m tests.chaos.victim serve …
 
-With ``VICTIM_CLOCK`` its clock is so many seconds ahead.
+With ``VICTIM_CLOCK`` its clock is so many seconds ahead, with ``VICTIM_TAKES`` its tools take so many seconds.
 
 From the moment at which the message with that id is accepted until its run has ended, or the place is passed that
 ``VICTIM_LAST`` names, each await on Redis is two places to die at: before the commands are sent, and after the replies
@@ -121,7 +121,8 @@ def app() -> Any:
         instrument(Countdown(os.environ["VICTIM_MESSAGE"], os.environ["VICTIM_DIES"], last, trace))
     settings = Settings.from_runtime(os.environ)
     telemetry.configure(settings.log.level, settings.log.format)
-    made = tools_that_write_to(Path(os.environ["VICTIM_TOOLS"]))
+    takes = float(os.environ.get("VICTIM_TAKES") or 0)
+    made = tools_that_write_to(Path(os.environ["VICTIM_TOOLS"]), takes=takes)
 
     async def tools(_: OwnerId, __: AgentId, ___: SessionId) -> Sequence[ToolBase]:
         return made

@@ -9,7 +9,9 @@ from pathlib import Path
 from agentsvc.agent.tool import ToolBase, tool
 
 
-def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
+def tools_that_write_to(trace: Path, *, takes: float = 0.0) -> Sequence[ToolBase]:
+    """What writes and ends goes on for some time after it has written (seconds)."""
+
     def write(*words: str) -> None:
         with trace.open("a") as file:
             file.write(" ".join(words) + "\n")
@@ -18,12 +20,14 @@ def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
     async def once(mark: str) -> str:
         """May not be repeated."""
         write("once", mark)
+        await asyncio.sleep(takes)
         return "done"
 
     @tool(concurrent=False, idempotent=True, always_allowed=True)
     async def again(mark: str) -> str:
         """May be repeated."""
         write("again", mark)
+        await asyncio.sleep(takes)
         return "done"
 
     @tool(always_allowed=True)
@@ -44,6 +48,7 @@ def tools_that_write_to(trace: Path) -> Sequence[ToolBase]:
     async def deploy(mark: str) -> str:
         """May not be repeated, and not run unasked."""
         write("deploy", mark)
+        await asyncio.sleep(takes)
         return f"deployed {mark}"
 
     @tool(always_allowed=True)

@@ -1,5 +1,6 @@
 """What happened and when, for whoever has to find out why."""
 
+import re
 import time
 
 
@@ -19,5 +20,6 @@ class Diary:
         self.faults.append(what)
 
     def about(self, what: str) -> list[str]:
-        """The lines with this in them."""
-        return [line for line in self.lines if what in line]
+        """The lines with this word in them."""
+        word = re.compile(rf"\b{re.escape(what)}\b")
+        return [line for line in self.lines if word.search(line)]

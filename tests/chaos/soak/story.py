@@ -39,6 +39,7 @@ class Plan:
     services: int = 4
     lease: float = 1.0
     pause: float = 2.0
+    tools_take: float = 0.4
 
 
 class Story:
@@ -49,7 +50,8 @@ class Story:
         self._redis_url = redis_url
         self._looking = looking
         self._chance = chance
-        begin = partial(victim, redis_url, self.tools, lease=plan.lease)
+        slow = {"VICTIM_TAKES": str(plan.tools_take)}
+        begin = partial(victim, redis_url, self.tools, lease=plan.lease, environment=slow)
         self.fleet = Fleet(plan.services, begin, self.diary, split(chance))
         self.clients: list[Client] = []
 
