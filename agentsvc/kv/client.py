@@ -201,10 +201,7 @@ class Redis:
         """Do what a server asks for instead of carrying out the first of these commands."""
         match error:
             case NoScriptError():
-                scripts = {str(command[1]) for command in commands if command[0] == "EVALSHA"}
-                for reply in await node.lane.send([("SCRIPT", "LOAD", SCRIPTS[sha].text) for sha in scripts]):
-                    if isinstance(reply, RedisError):
-                        raise Refused(str(reply))
+                await _tell_scripts(node, commands)
             case MovedError():
                 self._topology.redirected(error, node)
             case AskError():
@@ -213,6 +210,8 @@ class Redis:
                 if not isinstance(reply, RedisError):
                     done.append(reply)
                     return None
+                if isinstance(reply, NoScriptError):
+                    await _tell_scripts(asked, commands[:1])
                 error = reply
             case _:
                 pass
@@ -223,6 +222,14 @@ class Redis:
             await self._topology.refresh(seen)
         except LOST as error:
             _lost(error)
+
+
+async def _tell_scripts(node: Node, commands: Sequence[Command]) -> None:
+    """Let a server know the scripts that these commands call."""
+    scripts = {str(command[1]) for command in commands if command[0] == "EVALSHA"}
+    for reply in await node.lane.send([("SCRIPT", "LOAD", SCRIPTS[sha].text) for sha in scripts]):
+        if isinstance(reply, RedisError):
+            raise Refused(str(reply))
 
 
 def _good(replies: list[Any]) -> int:

@@ -133,6 +133,19 @@ async def test_a_slot_that_has_moved_is_found(cluster: Cluster) -> None:
         assert client._topology.node_of(("GET", name)).host == ("127.0.0.1", int(move.target.url.rpartition(":")[2]))
 
 
+async def test_a_script_is_told_to_a_server_that_has_a_slot_only_in_part(cluster: Cluster) -> None:
+    name = NAMES[5]
+    async with Redis(cluster.url, patience=1.0) as client:
+        move = Move(cluster, name)
+        move.begin()
+        with raw(move.target) as there:
+            there.script_flush()
+
+        assert await client.call(NOTE, (name + ":noted",), ("a",)) == 1
+
+        move.end()
+
+
 async def test_all_keys_of_all_servers_are_found(cluster: Cluster) -> None:
     async with Redis(cluster.url) as client:
         await client.each(*(("SET", f"{{q:{number}}}:found", "") for number in range(300)))
