@@ -51,12 +51,12 @@ test-cluster: $(VENV)/.dev ## Run them on a cluster of six, of which masters are
 test-containers: $(VENV)/.dev ## Run their stories on Redis and on Valkey in containers, where an engine runs those
 	@$(BIN)/python -m tests.redis_kinds.containers || exit 0; \
 	for kind in redis-container valkey-container; do \
-		AGENTSVC_TEST_REDIS=$$kind $(BIN)/pytest -m "redis and not chaos and not slow" -n $(JOBS) --dist loadscope tests/flows $(ARGS) || exit 1; \
+		AGENTSVC_TEST_REDIS=$$kind $(BIN)/pytest -m "redis and not slow" -n $(JOBS) --dist loadscope tests/flows $(ARGS) || exit 1; \
 	done
 
 define ON_KIND
-	AGENTSVC_TEST_REDIS=$(KIND) $(BIN)/pytest -m "redis and not chaos and not slow" -n $(JOBS) --dist loadscope --durations 5 $(ARGS)
-	AGENTSVC_TEST_REDIS=$(KIND) $(BIN)/pytest -m "redis and chaos" --durations 5 $(ARGS)
+	AGENTSVC_TEST_REDIS=$(KIND) $(BIN)/pytest -m "redis and not slow" -n $(JOBS) --dist loadscope --durations 5 tests/bus tests/storage tests/flows $(ARGS)
+	AGENTSVC_TEST_REDIS=$(KIND) $(BIN)/pytest -m redis --durations 5 tests/chaos $(ARGS)
 endef
 
 # One at a time: these measure how long a recovery takes.

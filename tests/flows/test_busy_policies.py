@@ -14,6 +14,8 @@ from tests.flows.readers import is_dense
 from tests.questions import asked, confirmed
 from tests.service import ANEW, Conversation, Reader, User, message, replies
 
+pytestmark = pytest.mark.redis
+
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 
 

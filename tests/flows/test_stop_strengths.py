@@ -15,6 +15,8 @@ from tests.flows.readers import is_dense
 from tests.questions import approvals, ask, asked
 from tests.service import ANEW, Conversation, User
 
+pytestmark = pytest.mark.redis
+
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 
 

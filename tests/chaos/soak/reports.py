@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from agentsvc.domain.events import Event
+from agentsvc.domain.events import Event, ReplyEnd
 from tests.chaos.soak.story import Story
 from tests.chaos.soak.verdicts import Disagreement
 
@@ -15,11 +15,20 @@ def summary(story: Story) -> str:
     said = [each for client in story.clients for each in client.said]
     events = [event for client in story.clients for event in client.watcher.events]
     lives = sum(client.watcher.lives for client in story.clients)
-    counts = ", ".join(f"{count} {name}" for name, count in sorted(_deeds(story).items()))
+    ends = Counter(_end(event) for event in events if isinstance(event, ReplyEnd))
     return (
         f"{sum(each.kept or False for each in said)} of {len(said)} messages kept, {len(events)} events, "
-        f"{lives} lives of watchers; {counts}"
+        f"{lives} lives of watchers\nreplies: {_counts(ends)}\nwhat went wrong: {_counts(_deeds(story))}"
     )
+
+
+def _end(event: ReplyEnd) -> str:
+    discarded = " and discarded" if event.metadata.get("discarded") else ""
+    return f"{event.finished_reason}{discarded} {event.error.message if event.error else ''}".strip()
+
+
+def _counts(counted: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counted.items()))
 
 
 def report(story: Story, found: Sequence[Disagreement]) -> str:
