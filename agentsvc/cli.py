@@ -19,7 +19,7 @@ from agentsvc.keyfile import load_or_create_keys
 from agentsvc.kv.binary import ServerMissing
 from agentsvc.kv.check import check_redis
 from agentsvc.kv.embedded import EmbeddedRedis, NotStarted
-from agentsvc.kv.errors import Refused, Unreachable
+from agentsvc.kv.errors import Denied, Refused, Unreachable
 from agentsvc.kv.lock import DirectoryInUse
 from agentsvc.kv.tether import end_with_parent
 from agentsvc.processes import CLOSING_S, keep_up
@@ -29,7 +29,7 @@ from agentsvc.variables import VARIABLES, SettingsError, Variable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_REFUSALS = (SettingsError, DirectoryInUse, ServerMissing, NotStarted, Refused, Unreachable, ConfigurationError)
+_REFUSALS = (SettingsError, DirectoryInUse, ServerMissing, NotStarted, Refused, Denied, ConfigurationError)
 
 
 @click.group()
@@ -152,7 +152,7 @@ def rotate_keys(**flags: str | None) -> None:
 
 
 @main.command()
-@with_settings("redis_url", "data_dir", "lease_s", "queue_shards")
+@with_settings("redis_url", "data_dir", "lease_s", "queue_shards", "run_keep_s", "max_runs_per_user")
 @click.option("--repair", is_flag=True, help="Put right what can be put right without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, without a limit.")
 def doctor(*, repair: bool, as_json: bool, **flags: str | None) -> None:
@@ -180,6 +180,8 @@ def _explained() -> Generator[None]:
         yield
     except _REFUSALS as refusal:
         raise click.ClickException(str(refusal)) from refusal
+    except Unreachable as lost:
+        raise click.ClickException(f"Redis cannot be reached: {lost}") from lost
 
 
 def _address(host: str, port: int) -> str:

@@ -205,9 +205,21 @@ def test_doctor_gives_programs_json(agentsvc, redis_url):
     assert json.loads(result.stdout) == {
         "keys": 2,
         "foreign": 1,
+        "recorded": False,
         "complete": True,
         "findings": [{"kind": "orphan-key", "key": "{s:gone}:state", "session": "gone", "repaired": True}],
     }
+
+
+def test_doctor_repairs_with_the_settings_of_the_service(agentsvc, redis_url):
+    leave(redis_url, "HSET", "{s:here}:run", "owner", "ada")
+    leave(redis_url, "HSET", "{s:here}:run:r", "ended", "1")
+
+    agentsvc("doctor", "--redis-url", redis_url, "--repair", "--run-keep-s", "60", "--max-runs-per-user", "1")
+
+    with connected(redis_url) as client:
+        assert 0 < client.pttl("{s:here}:run:r") <= 60_000
+        client.delete("{s:here}:run")
 
 
 def test_doctor_leaves_what_a_person_has_to_decide_and_says_so(agentsvc, redis_url):
@@ -231,4 +243,4 @@ def test_doctor_says_when_redis_is_not_there(agentsvc, tmp_path):
     result = agentsvc("doctor", "--redis-url", f"unix://{tmp_path}/nowhere.sock")
 
     assert result.exit_code == 1
-    assert result.output.startswith("Error: ")
+    assert result.output.startswith("Error: Redis cannot be reached: ")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.doctor.examination import Examination
-from agentsvc.doctor.findings import Finding
+from agentsvc.doctor.findings import REMOVALS, Finding
 from agentsvc.doctor.queue import Patience
 from agentsvc.doctor.repair import Repair
 from agentsvc.doctor.report import Line, Report, in_order, line_of
@@ -20,14 +20,15 @@ async def check_up(settings: Settings, *, repair: bool, pause_s: float = 2.0) ->
         seen = await Examination(redis, shards=settings.queue_shards, patience=patience, pause_s=pause_s).examine()
         findings = in_order(seen.findings)
         lines = (
-            await _repaired(settings, redis, findings)
+            await _repaired(settings, redis, findings, recorded=seen.recorded)
             if repair and findings
             else [line_of(finding, repaired=None) for finding in findings]
         )
-    return Report(keys=seen.keys, foreign=seen.foreign, complete=not seen.cut, findings=lines)
+    return Report(keys=seen.keys, foreign=seen.foreign, recorded=seen.recorded, complete=not seen.cut, findings=lines)
 
 
-async def _repaired(settings: Settings, redis: Redis, findings: Iterable[Finding]) -> list[Line]:
+async def _repaired(settings: Settings, redis: Redis, findings: Iterable[Finding], *, recorded: bool) -> list[Line]:
+    """Nothing is removed where no owner has records: an app may keep them elsewhere."""
     url = settings.redis_url or ""
     bus = RedisMessageBus(
         url,
@@ -38,4 +39,7 @@ async def _repaired(settings: Settings, redis: Redis, findings: Iterable[Finding
     )
     async with RedisStorage(url) as storage, bus:
         repair = Repair(redis, storage, bus, run_keep_s=settings.run_keep_s, patience=Patience.of(settings.lease_s))
-        return [line_of(finding, repaired=await repair.repair(finding)) for finding in findings]
+        return [
+            line_of(finding, repaired=(recorded or finding.kind not in REMOVALS) and await repair.repair(finding))
+            for finding in findings
+        ]

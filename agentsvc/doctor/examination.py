@@ -30,13 +30,15 @@ _UNASKED = ("stuck-run", "stranded-inbox")
 class Seen:
     """What one look has found.
 
-    ``held`` are shards and owners of what waits outside the queue; ``cut`` says that there was too much for one look.
+    ``held`` are shards and owners of what waits outside the queue; ``recorded`` says that owners have records here,
+    ``cut`` that there was too much for one look.
     """
 
     findings: set[Finding] = field(default_factory=set[Finding])
     held: set[tuple[int, OwnerId]] = field(default_factory=set[tuple[int, OwnerId]])
     keys: int = 0
     foreign: int = 0
+    recorded: bool = False
     cut: bool = False
 
 
@@ -67,7 +69,9 @@ class Examination:
             ours = [key for key in batch if is_ours(key)]
             seen.keys += len(batch)
             seen.foreign += len(batch) - len(ours)
-            seen.held |= _held(ours)
+            known = [each for each in map(named, ours) if each is not None]
+            seen.held |= _held(known)
+            seen.recorded |= any(each.shape.life == "owner" for each in known)
             async with aclosing(self._look_at(ours)) as findings:
                 seen.findings |= {finding async for finding in findings}
             if len(seen.findings) > _MOST:
@@ -115,8 +119,8 @@ class Examination:
         return (findings - headless) | {replace(each, kind="headless-session") for each in headless}
 
 
-def _held(names: Iterable[bytes]) -> set[tuple[int, OwnerId]]:
-    places = [known.places for known in map(named, names) if known is not None and known.shape.name == _HELD]
+def _held(known: Iterable[Named]) -> set[tuple[int, OwnerId]]:
+    places = [each.places for each in known if each.shape.name == _HELD]
     return {(int(each["n"]), OwnerId(each["owner"])) for each in places}
 
 

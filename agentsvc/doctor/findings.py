@@ -73,6 +73,10 @@ MEANINGS: dict[Kind, Meaning] = {
 }
 
 
+REMOVALS: frozenset[Kind] = frozenset(("unowned-session", "retired-session", "late-removal"))
+"""What is repaired by removing sessions: only where their records are."""
+
+
 class Finding(Struct, frozen=True):
     """One thing that is wrong. ``member`` is the part of the key that it is about: an entry of a stream or of an index.
 

@@ -6,7 +6,7 @@ from itertools import groupby
 import msgspec
 from msgspec import Struct
 
-from agentsvc.doctor.findings import MEANINGS, Finding, Kind, printable
+from agentsvc.doctor.findings import MEANINGS, REMOVALS, Finding, Kind, printable
 
 _SHOWN = 20  # findings of one kind that people are shown
 
@@ -28,12 +28,13 @@ class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """``foreign`` keys are not the service's and were left alone; ``complete`` is false when there was too much to see
-    at once.
+    """``foreign`` keys are not the service's and were left alone; ``recorded``: owners have records here; ``complete``
+    is false when there was too much to see at once.
     """
 
     keys: int
     foreign: int
+    recorded: bool
     complete: bool
     findings: list[Line]
 
@@ -51,6 +52,8 @@ class Report(Struct, frozen=True, kw_only=True):
         for _, found in groupby(self.findings, key=lambda line: line.kind):
             yield from _section(list(found))
         yield f"{len(self.findings)} findings in {self.keys} keys, of which {self.foreign} are not of agentsvc"
+        if not self.recorded and any(line.kind in REMOVALS for line in self.findings):
+            yield "No user has records here, so no session is removed: an app may keep its records elsewhere."
         if not self.complete:
             yield "There is more than can be looked at at once: repair this, and look again."
 

@@ -90,6 +90,20 @@ async def test_a_session_that_moves_on_is_well(home: Home, monkeypatch: pytest.M
     assert looks == 1
 
 
+async def test_sessions_whose_records_are_kept_elsewhere_are_left_alone(home: Home) -> None:
+    await home.say(WELL)
+    await home.redis.run("ZADD", "{q:0}:removing", 1, '["ada","session","well"]')
+    records = [name for name in await home.keys() if name.startswith(b"{o:")]
+    await home.redis.each(*(("DEL", name) for name in records))
+
+    repaired = await home.look(repair=True)
+
+    assert {line.kind: line.repaired for line in repaired.findings} == {"unowned-session": False, "late-removal": False}
+    assert "records" in str(repaired)
+    assert not repaired.well
+    assert await home.bus.heads.many(ADA, [WELL]) != [None]
+
+
 async def test_a_list_shows_again_what_was_put_back(home: Home) -> None:
     names = ["first", "second", "third"]
     for name in names:

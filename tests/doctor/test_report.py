@@ -23,7 +23,7 @@ HOSTILE = [
 
 def report(*findings: Finding, complete: bool = True, repaired: bool | None = None) -> Report:
     lines = [line_of(each, repaired=repaired) for each in in_order(findings)]
-    return Report(keys=9, foreign=2, complete=complete, findings=lines)
+    return Report(keys=9, foreign=2, recorded=True, complete=complete, findings=lines)
 
 
 @pytest.mark.parametrize("key", HOSTILE)
