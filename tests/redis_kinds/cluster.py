@@ -11,7 +11,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.redis_kinds.ports import free_ports
-from tests.redis_kinds.replication import Replication
+from tests.redis_kinds.replication import PROMPT, Replication
 from tests.redis_kinds.server import Server, ended, program, until
 from tests.redis_kinds.standalone import kept
 
@@ -125,7 +125,8 @@ def _node(parent: Path, port: int, bus: int, *arguments: str) -> Server:
     directory.mkdir()
     command = [
         program(oldest=True),
-        *("--port", str(port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0"),
+        *("--port", str(port), "--bind", "127.0.0.1"),
+        *PROMPT,
         *("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-announce-ip", "127.0.0.1"),
         *("--cluster-node-timeout", str(_TIMEOUT_MS), "--cluster-replica-validity-factor", "0"),
         *("--cluster-allow-replica-migration", "no"),

@@ -4,6 +4,11 @@ from typing import Any
 
 import redis
 
+PROMPT = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+"""For servers of which nothing is expected but that they follow soon: a replica that is new is fed at once, and what it
+has heard is known within a second, also when there is nothing to hear.
+"""
+
 
 class Replication:
     """As the server on this port sees it now."""

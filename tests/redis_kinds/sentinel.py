@@ -10,7 +10,7 @@ from typing import Any
 import redis
 
 from tests.redis_kinds.ports import free_ports
-from tests.redis_kinds.replication import Replication
+from tests.redis_kinds.replication import PROMPT, Replication
 from tests.redis_kinds.server import Server, ended, program, until
 from tests.redis_kinds.standalone import kept
 
@@ -116,9 +116,8 @@ def sentinel(*arguments: str, replicas: int = 2, aof: bool = True) -> Generator[
 def _node(parent: Path, port: int, *arguments: str, aof: bool) -> Server:
     directory = parent / str(port)
     directory.mkdir()
-    # The delay is for many replicas that come at once.
-    place = ("--port", str(port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0")
-    command = [program(oldest=True), *place, *kept(directory, aof=aof), *arguments]
+    place = ("--port", str(port), "--bind", "127.0.0.1")
+    command = [program(oldest=True), *place, *PROMPT, *kept(directory, aof=aof), *arguments]
     return Server(f"redis {port}", f"redis://127.0.0.1:{port}", command, directory)
 
 
