@@ -225,3 +225,75 @@ async def test_a_holder_that_dies_is_counted_and_one_that_hands_over_is_not(
 
     assert [grant.attempts for grant in grants] == [0, 1, 2]
     assert again.attempts == 2
+
+
+async def test_an_end_that_is_written_again_takes_no_stop_away_from_what_comes_next(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await say("one")
+    grant = await held(bus)
+    await bus.leases.write(grant, 1, happen("a"), Entry(mark="start", done=[grant.inbox[0][0]]))
+    await say("two")
+    await bus.leases.write(grant, 2, happen("b"), Entry(mark="end"))
+    await bus.inbox.interrupt(request())
+
+    await bus.leases.write(grant, 2, happen("b"), Entry(mark="end"))
+
+    assert (await bus.leases.write(grant, 3, happen("c"), Entry(mark="start"))).stop == "now"
+
+
+async def test_a_stop_that_is_asked_for_again_since_its_answer_was_lost_does_not_mean_the_next_reply(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await say("one")
+    grant = await held(bus)
+    await bus.leases.write(grant, 1, happen("a"), Entry(mark="start", done=[grant.inbox[0][0]]))
+    stop = request()
+    await bus.inbox.interrupt(stop)
+    await bus.leases.write(grant, 2, happen("b"), Entry(mark="end"))
+    await bus.leases.write(grant, 3, happen("c"), Entry(mark="start"))
+
+    await bus.inbox.interrupt(stop)
+
+    assert (await bus.leases.write(grant, 4, happen("d"), Entry())).stop is None
+
+
+async def test_a_reply_that_ends_with_its_first_write_leaves_nothing_that_could_be_stopped(
+    bus: RedisMessageBus, say: Say
+) -> None:
+    await say("one")
+    grant = await held(bus)
+    await bus.leases.write(grant, 1, happen("a"), Entry(mark="start", done=[grant.inbox[0][0]]))
+    await bus.leases.write(grant, 2, happen("b"), Entry(mark="next"))
+    await bus.leases.write(grant, 3, happen("c", "d"), Entry(mark="end"))
+
+    await bus.inbox.interrupt(request())
+
+    assert (await bus.leases.write(grant, 5, happen("e"), Entry(mark="start"))).stop is None
+
+
+async def test_replies_that_end_with_their_first_write_are_trimmed_too(bus: RedisMessageBus, say: Say) -> None:
+    await say("one")
+    grant = await held(bus)
+    for number in range(10):
+        for _ in range(2):  # as when the answer was lost
+            await bus.leases.write(grant, 1 + 3 * number, happen("a", "b", "c"), Entry(mark="end"))
+
+    assert (await bus.log.bounds(SESSION)).oldest == 22
+
+
+async def test_a_reply_that_has_ended_counts_no_holders_that_died_before(
+    bus: RedisMessageBus, say: Say, until: Until
+) -> None:
+    await say("one")
+    await say("two")
+
+    async def taken() -> Grant | None:
+        grant = await bus.leases.take(request(), "w1")
+        return grant if isinstance(grant, Grant) else None
+
+    grants = [await until(taken, "the lease is free") for _ in range(3)]
+    await bus.leases.write(grants[-1], 1, happen("a", "b"), Entry(mark="end", done=[grants[-1].inbox[0][0]]))
+    again = await until(taken, "the lease is free")
+
+    assert (grants[-1].attempts, again.attempts) == (2, 1)
