@@ -26,12 +26,12 @@ Release = Literal["released", "waiting", "stop"]
 class Grant(Struct, frozen=True):
     """The lease of a session, and the session as it stands.
 
-    ``resumed`` says that an earlier holder did not finish its run, ``attempts`` how often that happened without its
-    being handed over. ``token`` is that of this lease alone. ``known``: state and context are as the known lease left
-    them, and left out here. ``inbox`` holds entry ids and inputs, oldest first. ``age_s`` is for how long the run has
-    been at it since its last reply ended, or since it began; ``input_tokens`` and ``output_tokens`` are those that it
-    has used, ``reply_id`` is what it wrote last. ``ahead_s`` is how far the clock of this host is ahead of that of
-    Redis, which is the same for all workers.
+    ``resumed`` says that an earlier holder did not finish its run, ``attempts`` how often that happened since its last
+    reply ended, without its being handed over. ``token`` is that of this lease alone. ``known``: state and context are
+    as the known lease left them, and left out here. ``inbox`` holds entry ids and inputs, oldest first. ``age_s`` is
+    for how long the run has been at it since its last reply ended, or since it began; ``input_tokens`` and
+    ``output_tokens`` are those that it has used, ``reply_id`` is what it wrote last. ``ahead_s`` is how far the clock
+    of this host is ahead of that of Redis, which is the same for all workers.
     """
 
     session_id: SessionId

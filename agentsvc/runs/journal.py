@@ -31,18 +31,27 @@ class Stored(NamedTuple):
 class ReplyJournal:
     """Compares the state with what is stored and writes the difference, so a step costs what is new in it.
 
-    ``done`` are the inbox entries that the reply takes in. ``stored`` and ``recorded``, the state that was taken down
-    last, are as of the last record.
+    ``done`` are the inbox entries that the reply takes in; one that tells it to end (``closing``) goes with its end and
+    not before, since nothing else would tell whoever takes over. ``stored`` and ``recorded``, the state that was taken
+    down last, are as of the last record.
     """
 
     def __init__(
-        self, writer: Writer, account: Account, stored: Stored, done: Sequence[bytes], *, resumed: bool
+        self,
+        writer: Writer,
+        account: Account,
+        stored: Stored,
+        done: Sequence[bytes],
+        *,
+        resumed: bool,
+        closing: bool = False,
     ) -> None:
         self._writer = writer
         self._account = account
         self.stored = stored
         self._done = done
         self._resumed = resumed
+        self._closing = closing
         self._begun = False
         self.recorded: AgentState | None = None
         self.reply: Reply
@@ -56,10 +65,12 @@ class ReplyJournal:
         kept = _common(self.stored.messages, state.context)
         reply = b"" if self.reply.discarded else encode_message(message)
         context = [reply if each is message else encode_message(each) for each in state.context[kept:]]
+        mark = self._mark(state)
+        done, self._done = ((), self._done) if self._closing and mark == "" else (self._done, ())
         self._writer.attach(
             Entry(
-                mark=self._mark(state),
-                done=self._done,
+                mark=mark,
+                done=done,
                 keep=kept,  # also when all stay: what a write that is sent again had added goes first
                 context=context,
                 messages=[(message.id, reply)],
@@ -69,7 +80,7 @@ class ReplyJournal:
             )
         )
         self.stored = Stored(state.context, [*self.stored.lengths[:kept], *map(len, context)])
-        self._done, self._begun = (), True
+        self._begun = True
         self.recorded = state
 
     async def settle(self) -> None:

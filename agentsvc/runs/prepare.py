@@ -31,7 +31,7 @@ from agentsvc.storage.vault import Vault
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 3  # times that a run may take its worker down with it
+_ATTEMPTS = 3  # times that a reply may take its worker down with it
 
 T = TypeVar("T")
 Factory = Callable[[OwnerId, AgentId, SessionId], Awaitable[Sequence[T]]]

@@ -191,7 +191,7 @@ class Run:
                 await self._reply(answer=answer, entry=entry)
             case Closing(stop=stop) if self._open:
                 self.interrupt(stop)
-                await self._reply(entry=entry)
+                await self._reply(entry=entry, closing=True)
             case _:  # an answer to a question that nobody asks any more, or nothing that can be read
                 self.writer.attach(Entry(done=(entry,)))
 
@@ -202,7 +202,12 @@ class Run:
             await self._reply(messages)
 
     async def _reply(
-        self, inputs: Sequence[Msg] = (), *, answer: Answer | None = None, entry: bytes | None = None
+        self,
+        inputs: Sequence[Msg] = (),
+        *,
+        answer: Answer | None = None,
+        entry: bytes | None = None,
+        closing: bool = False,
     ) -> None:
         records = await self._current_records()
         with self._limited(records):
@@ -212,7 +217,7 @@ class Run:
                     self._state.permission_context, mode=records.session.permission_mode
                 )
             done = () if entry is None else (entry,)
-            journal = ReplyJournal(self.writer, self._account, self._stored, done, resumed=self._open)
+            journal = ReplyJournal(self.writer, self._account, self._stored, done, resumed=self._open, closing=closing)
             journal.reply = reply = Reply(
                 agent, self._state, journal, self._interruption, self._clock, arrivals=partial(self._arrived, journal)
             )
@@ -223,6 +228,7 @@ class Run:
         await self.writer.settle()
         if not reply.parked:
             self._interruption.reset()
+            self._grant = replace(self._grant, attempts=0)  # the next reply has not failed
         self._since = asyncio.get_running_loop().time()
 
     async def _agent(self, records: Bundle | None) -> Agent:

@@ -1,5 +1,6 @@
 -- Take the lease of a session and read everything a run needs. The same token twice is the same grant.
--- A session that was left unfinished is resumed; each time it was not handed over counts as an attempt that failed.
+-- A session that was left unfinished is resumed; each time it was not handed over counts as an attempt that failed, until
+-- a reply ends.
 -- State and context are left out when they are as the holder of a known token left them.
 -- KEYS: head, inbox, state, context, runs
 -- ARGV: owner, agent, worker, token, lease in ms, run id, known token ('' for none), cause, what the key of a run begins with
