@@ -49,7 +49,8 @@ async def test_no_route_gives_or_takes_what_is_somebody_elses(
 ):
     data = {"type": "openai_credential", "api_key": "sk-4711-4711"}
     credential = (await client.post("/credential/", json={"data": data})).json()["credential_id"]
-    ids = {"agent_id": agent, "session_id": session, "credential_id": credential, "approval_id": "a1"}
+    ids = {"agent_id": agent, "session_id": session, "credential_id": credential}
+    ids |= {"approval_id": "a1", "run_id": f"{session}.r1"}
     message = {"name": "u", "role": "user", "content": []}
     bodies = {
         "send_chat": {"agent_id": agent, "session_id": session, "input": message},

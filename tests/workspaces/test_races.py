@@ -14,7 +14,7 @@ from tests.workspaces.grounds import Grounds, shows_canary
 
 ROUNDS = 3000
 WRITES = 400
-PATIENCE = 30  # times as many rounds, until one has found the path as it should be
+PATIENCE = 200
 
 Flip = Callable[[Grounds], None]
 
