@@ -19,29 +19,25 @@ class Account:
         self._input = grant.input_tokens
         self._output = grant.output_tokens
         self._reply_id = grant.reply_id
-        self._end: tuple[RunStatus, ErrorInfo | None] | None = None
+        self._end: Mapping[str, str | bytes] = {}
 
     def hear(self, event: ev.Event) -> None:
         match event:
             case ev.ReplyStart(reply_id=reply_id):
-                self._reply_id, self._end = reply_id, None
+                self._reply_id, self._end = reply_id, {"error": b""}
             case ev.ModelCallEnd(input_tokens=used, output_tokens=made):
                 self._input += used
                 self._output += made
             case ev.ReplyEnd(reply_id=reply_id, finished_reason=reason, error=error):
                 self._reply_id = reply_id
-                self._end = outcome(reason, error), error
+                self._end = {"outcome": outcome(reason, error), "error": b"" if error is None else _encode(error)}
             case _:
                 pass
 
     @property
     def fields(self) -> Mapping[str, str | bytes | int]:
         """Those of the record, as they are now."""
-        fields: dict[str, str | bytes | int] = {"input": self._input, "output": self._output, "reply": self._reply_id}
-        if self._end is not None:
-            status, error = self._end
-            fields |= {"outcome": status, "error": b"" if error is None else _encode(error)}
-        return fields
+        return {"input": self._input, "output": self._output, "reply": self._reply_id, **self._end}
 
 
 def outcome(reason: FinishedReason, error: ErrorInfo | None) -> RunStatus:

@@ -73,3 +73,15 @@ async def test_what_waits_behind_a_reply_that_was_given_up_is_no_worse_for_it(
     await run.carry_out()
 
     assert seen == [1, 0]
+
+
+async def test_a_reply_that_is_parked_has_not_failed_as_the_one_before_it(bus: RedisMessageBus, say: Say) -> None:
+    actors = Actors([RuntimeError("no")], call("deploy"), tools=[deploy])
+    await say("one")
+    await say("two")
+    run = await run_of(bus, actors)
+
+    await run.carry_out()
+
+    record = await bus.runs.get(OWNER, run.grant.run_id)
+    assert (record.status, record.error) == ("parked", None)
