@@ -31,9 +31,9 @@ class Stored(NamedTuple):
 class ReplyJournal:
     """Compares the state with what is stored and writes the difference, so a step costs what is new in it.
 
-    ``done`` are the inbox entries that the reply takes in; one that tells it to end (``closing``) goes with its end and
-    not before, since nothing else would tell whoever takes over. ``stored`` and ``recorded``, the state that was taken
-    down last, are as of the last record.
+    ``entry`` of the inbox is what the reply is asked for by, and goes with the first record; one that tells it to end
+    (``closing``) with its end, since nothing else would tell whoever takes over. ``stored`` and ``recorded``, the state
+    that was taken down last, are as of the last record.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ReplyJournal:
         writer: Writer,
         account: Account,
         stored: Stored,
-        done: Sequence[bytes],
+        entry: bytes | None,
         *,
         resumed: bool,
         closing: bool = False,
@@ -49,7 +49,7 @@ class ReplyJournal:
         self._writer = writer
         self._account = account
         self.stored = stored
-        self._done = done
+        self._done: Sequence[bytes] = () if entry is None else (entry,)
         self._resumed = resumed
         self._closing = closing
         self._begun = False

@@ -41,7 +41,7 @@ class Run:
     """Answers what waits in the inbox of one session, one reply after the other.
 
     ``interrupt`` ends the reply, ``leave`` and ``hand_over`` the run: the session then goes to another worker as last
-    recorded, after the step in progress or at once.
+    recorded, after the step in progress or at once. ``replied`` is how many replies have ended.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Run:
         self._arrivals = Arrivals(bus.inbox, self.writer, grant)
         self._clock = clock(grant.ahead_s)
         self._since = asyncio.get_running_loop().time() - grant.age_s
+        self.replied = 0
         if grant.stop is not None:
             self.interrupt(grant.stop)
 
@@ -216,8 +217,7 @@ class Run:
                 self._state.permission_context = replace(
                     self._state.permission_context, mode=records.session.permission_mode
                 )
-            done = () if entry is None else (entry,)
-            journal = ReplyJournal(self.writer, self._account, self._stored, done, resumed=self._open, closing=closing)
+            journal = ReplyJournal(self.writer, self._account, self._stored, entry, resumed=self._open, closing=closing)
             journal.reply = reply = Reply(
                 agent, self._state, journal, self._interruption, self._clock, arrivals=partial(self._arrived, journal)
             )
@@ -228,6 +228,7 @@ class Run:
         await self.writer.settle()
         if not reply.parked:
             self._interruption.reset()
+            self.replied += 1
             self._grant = replace(self._grant, attempts=0)  # the next reply has not failed
         self._since = asyncio.get_running_loop().time()
 

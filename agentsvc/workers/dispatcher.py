@@ -232,11 +232,12 @@ class Dispatcher:
         """Renew the leases of these runs and hear whether they shall stop."""
         if not runs:
             return
+        before = [run.replied for run in runs]
         renewals = await self._bus.leases.renew([run.grant for run in runs])
-        for run, renewal in zip(runs, renewals, strict=True):
+        for run, replied, renewal in zip(runs, before, renewals, strict=True):
             if not renewal.held and self._runs.get(run.session_id) is run:
                 run.lose()
-            elif renewal.stop is not None:
+            elif renewal.stop is not None and run.replied == replied:  # else it may mean a reply that has ended
                 run.interrupt(renewal.stop)
 
     def _look_at(self, *session_ids: SessionId) -> None:
