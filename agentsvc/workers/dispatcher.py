@@ -119,7 +119,7 @@ class Dispatcher:
             run = self._runs.get(ticket.request.session_id)
             if run is not None:
                 run.hand_over()
-            else:  # it only waits for a lease; the request stays claimed until another worker takes it
+            else:  # it has not begun; the request stays claimed until another worker takes it
                 task.cancel()
         await self._ended(_LAST)
         for task in self._tickets.values():
@@ -148,11 +148,16 @@ class Dispatcher:
         return any((each.shard, each.entry) == (ticket.shard, ticket.entry) for each in self._tickets)
 
     async def _begin(self, ticket: Ticket, stop: asyncio.Event) -> bool:
-        """Begin, unless it has been begun here; or leave it to another worker when this one takes no more."""
+        """Begin, unless it has been begun here; or leave it to another worker when this one takes no more.
+
+        What a silent worker had claimed stays claimed then: that one may still have the session, and a new request is
+        dropped while somebody has.
+        """
         if ticket.reclaimed and self._holds(ticket):
             return False
         if self._leaves(stop):
-            await self._bus.queue.done(ticket, instead=ticket.request)
+            if not ticket.reclaimed:
+                await self._bus.queue.done(ticket, instead=ticket.request)
             return False
         self._start(ticket)
         return True
@@ -179,7 +184,7 @@ class Dispatcher:
             log.exception("session %s: run broken off", ticket.request.session_id)
 
     async def _carry_out(self, ticket: Ticket) -> bool:
-        """Says whether somebody else has to go on."""
+        """Says whether somebody else has to go on. Raises LeaseLost for what stays claimed."""
         request = ticket.request
         remembered = self._memory.take(request.session_id)
         while True:
@@ -197,7 +202,9 @@ class Dispatcher:
                     return not await self._run(run)
             if taken is None or not ticket.reclaimed:
                 return False  # nothing to do, or the holder cannot leave without looking at the inbox
-            await asyncio.sleep(min(taken.seconds, self._lease_s))
+            await pause(self._draining, min(taken.seconds, self._lease_s))
+            if self._draining.is_set():
+                raise LeaseLost(f"session {request.session_id}: somebody holds it, and this worker leaves")
 
     async def _run(self, run: Run) -> bool:
         earlier = self._runs.get(run.session_id)
