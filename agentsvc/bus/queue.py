@@ -99,9 +99,9 @@ class Queue:
         try:
             heard = await self._redis.wait(*command, "STREAMS", keys.runs(shard), ">", within=wait_ms / 1000 + _LATE)
         except Refused as error:
-            if "NOGROUP" not in str(error):
+            if not _groupless(error):
                 raise
-            await self.open()  # Redis came back without it
+            await self.open()
             return []
         return await self._tickets(shard, worker, heard[0][1] if heard else [], reclaimed=False)
 
@@ -161,7 +161,11 @@ class Queue:
     async def forget(self, worker: str) -> None:
         """Remove this consumer, if nothing is pending for it."""
         for shard in range(self.shards):
-            await self._redis.call(_FORGET, (keys.runs(shard),), (keys.GROUP, worker))
+            try:
+                await self._redis.call(_FORGET, (keys.runs(shard),), (keys.GROUP, worker))
+            except Refused as error:
+                if not _groupless(error):
+                    raise
 
     async def _tickets(self, shard: int, worker: str, entries: list[Any], *, reclaimed: bool) -> list[Ticket]:
         tickets: list[Ticket] = []
@@ -175,3 +179,8 @@ class Queue:
 
     async def _end(self, shard: int, entry: bytes, owner: OwnerId, *, worker: str, instead: bytes = b"") -> None:
         await self._redis.call(_DONE, keys.window(shard, owner), (*self._limits, entry, instead, worker))
+
+
+def _groupless(error: Refused) -> bool:
+    """Whether Redis came back without the consumer group."""
+    return "NOGROUP" in str(error)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from agentsvc.bus import keys
 from agentsvc.bus.bus import RedisMessageBus
 from agentsvc.bus.leases import Entry, Grant
 from tests.conftest import Until
@@ -47,3 +48,13 @@ async def test_a_worker_that_only_waits_for_a_lease_leaves_at_once(
             await worker.stop()
 
     assert [each.reclaimed for each in await bus.queue.reclaim(0, "heir", 0, 1)] == [True]
+
+
+async def test_a_worker_leaves_a_redis_that_came_back_empty(redis_url: str, bus: RedisMessageBus) -> None:
+    async with working(redis_url, Actors()) as (worker,):
+        worker.dispatcher._draining.set()
+        await worker.dispatcher._drained.wait()
+        await bus._redis.run("DEL", keys.runs(0))
+
+        async with asyncio.timeout(5):
+            await worker.stop()
