@@ -27,7 +27,7 @@ from tests.service import message, replies
 
 pytestmark = pytest.mark.chaos
 
-_MOST = int(os.environ.get("CHAOS_DEATHS") or 20)  # of some 40 places
+_MOST = int(os.environ.get("CHAOS_DEATHS") or 12)  # of some 40 places
 _PATIENCE = 40.0
 _LONG = "[[n=3 hang=mid]]"  # three words, and nothing will follow
 
