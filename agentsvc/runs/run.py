@@ -16,7 +16,6 @@ from agentsvc.agent.loop import Reply
 from agentsvc.agent.standing import open_calls
 from agentsvc.bus.bus import MessageBus
 from agentsvc.bus.leases import Entry, Grant, Release
-from agentsvc.domain.approvals import Approval
 from agentsvc.domain.errors import LeaseLost
 from agentsvc.domain.events import ExternalExecutionResult, UserConfirmResult
 from agentsvc.domain.ids import SessionId
@@ -30,6 +29,7 @@ from agentsvc.runs.arrivals import Arrivals
 from agentsvc.runs.journal import ReplyJournal, Stored, encode_state
 from agentsvc.runs.memory import Remembered
 from agentsvc.runs.prepare import Prepare, unprepared
+from agentsvc.runs.questions import Questions
 from agentsvc.runs.reading import state_of
 from agentsvc.runs.writer import Writer
 from agentsvc.storage.store import Bundle
@@ -64,8 +64,6 @@ class Run:
             # One that cannot be read is rewritten with all that stands around it.
             whole = len(self._state.context) == len(grant.context)
             self._stored = Stored(self._state.context, [*map(len, grant.context)]) if whole else Stored([], [])
-        # A worker that died may have left records behind what it wrote down.
-        self._told: list[Approval] | None = None if self._state.approvals else self._state.approvals
         self._task: asyncio.Task[None] | None = None
         self._left = False
         self._handed_over = False
@@ -73,6 +71,7 @@ class Run:
         self._releasing = False
         self.writer = Writer(bus.leases, grant, on_stop=self.interrupt, on_lost=self._cancel)
         self._account = Account(grant)
+        self._questions = Questions(prepare, self.writer, grant)
         self._arrivals = Arrivals(bus.inbox, self.writer, grant)
         self._clock = clock(grant.ahead_s)
         self._since = asyncio.get_running_loop().time() - grant.age_s
@@ -248,7 +247,7 @@ class Run:
                 if self.writer.full:
                     await self.writer.settle()
                 if journal.recorded is not None:
-                    await self._tell_approvals(journal.recorded)
+                    await self._questions.tell(journal.recorded)
 
     async def _arrived(self, journal: ReplyJournal) -> Sequence[Msg]:
         """What the reply takes in; nothing while older messages are kept for after it."""
@@ -267,18 +266,12 @@ class Run:
         finally:
             timer.cancel()
 
-    async def _tell_approvals(self, state: AgentState) -> None:
-        """Bring the records of questions up to date with a state, once that is kept."""
-        if state.approvals != self._told:
-            self._told = state.approvals
-            await self.writer.settle()
-            await self._prepare.tell_approvals(self._grant, state)
-
     async def _forget_approvals(self) -> None:
         """Those of a reply that has ended, once their records say so."""
-        await self._tell_approvals(self._state)
+        await self._questions.tell(self._state)
         if self._state.approvals and not self._open:
-            self._state.approvals = self._told = []
+            self._state.approvals = []
+            self._questions.forget()
             self._record()
             await self.writer.settle()
 
