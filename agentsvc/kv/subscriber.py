@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from redis.exceptions import MovedError
 
 from agentsvc.kv.dial import LOST
+from agentsvc.kv.errors import Refused
 from agentsvc.kv.link import Heard, Link
 from agentsvc.kv.node import Node
 from agentsvc.kv.patience import spread
@@ -58,15 +59,17 @@ class Subscriber:
 
     async def listen(self) -> None:
         """Until it is cancelled."""
-        self._topology.on_change.append(self._settle)
+        self._topology.on_change.append(self._moved)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 group.create_task(self._begin(), name="subscriber")
-                await asyncio.get_running_loop().create_future()
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self._group = None
         finally:
-            self._group = None
-            self._topology.on_change.remove(self._settle)
+            self._topology.on_change.remove(self._moved)
             for link in list(self._links.values()):
                 await link.hang_up()
 
@@ -79,10 +82,15 @@ class Subscriber:
         while not self._topology.nodes:
             try:
                 await self._topology.refresh(self._topology.changes)
-            except LOST as error:
+            except (*LOST, Refused) as error:
                 self._trouble = str(error)
                 await asyncio.sleep(spread(_AGAIN))
         await self._place(self._channels)
+
+    def _moved(self) -> None:
+        # In a task of its own: who looked for the servers may give up in the middle.
+        if self._group is not None:
+            self._group.create_task(self._settle(), name="subscriber")
 
     async def _settle(self) -> None:
         """What another server has by now is heard there."""
@@ -96,6 +104,8 @@ class Subscriber:
         if self._group is None or not self._topology.nodes:
             return  # when there is a server, it is told everything
         for channel in list(channels):
+            if channel not in self._channels:
+                continue  # it was given up meanwhile
             node = self._node_of(channel)
             link = self._links.get(node)
             if link is None:
@@ -128,5 +138,6 @@ class Subscriber:
     async def _look(self, seen: int) -> None:
         try:
             await self._topology.refresh(seen)
-        except LOST:
+        except (*LOST, Refused):
             return  # the next try to connect comes back here
+        await self._settle()

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from redis.exceptions import AskError
@@ -27,7 +27,7 @@ class Topology(ABC):
     def __init__(self, address: Address) -> None:
         self.address = address
         self.changes = 0
-        self.on_change: list[Callable[[], Awaitable[None]]] = []
+        self.on_change: list[Callable[[], None]] = []
         self.nodes: tuple[Node, ...] = ()
         self._looking = asyncio.Lock()
         self._failed: Exception | None = None
@@ -70,7 +70,7 @@ class Topology(ABC):
             finally:
                 self.changes += 1
         for told in self.on_change:
-            await told()
+            told()
 
     @abstractmethod
     async def watch(self) -> None:
