@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from agentsvc.kv.commands import Command, pack
@@ -23,6 +24,7 @@ class Lane:
         self._pool = pool
         self._queue: list[_Waiting] = []
         self._sender: asyncio.Task[None] | None = None
+        self._left = False
 
     @property
     def busy(self) -> bool:
@@ -31,10 +33,21 @@ class Lane:
     def send(self, commands: Sequence[Command]) -> asyncio.Future[list[Any]]:
         """The replies, errors among them, to commands that travel together. Raises what says that they got lost."""
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        if self._left:
+            answer.set_exception(_gone())
+            return answer
         self._queue.append((commands, answer))
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_all(), name="redis")
         return answer
+
+    def leave(self) -> None:
+        """The server is left for another one, for good: what stands in line is not sent to it any more."""
+        self._left = True
+        queue, self._queue = self._queue, []
+        for _, answer in queue:
+            if not answer.done():
+                answer.set_exception(_gone())
 
     async def aclose(self) -> None:
         """Once all that was given has been sent."""
@@ -80,13 +93,22 @@ class Lane:
         async with asyncio.timeout(_ANSWER_S):
             connection = await self._pool.get_connection()
             try:
-                await connection.send_packed_command(packed)
-                return [await _reply(connection) for _ in commands]
+                return await self._exchanged(connection, packed, len(commands))
             except BaseException:
                 await connection.disconnect(nowait=True)  # what is still to come belongs to nobody
                 raise
             finally:
                 await self._pool.release(connection)
+
+    async def _exchanged(self, connection: Any, packed: bytes, count: int) -> list[Any]:
+        if self._left:  # while the connection was made
+            raise _gone()
+        await connection.send_packed_command(packed)
+        return [await _reply(connection) for _ in range(count)]
+
+
+def _gone() -> Exception:
+    return RedisConnectionError("the server was left for another one")
 
 
 async def _reply(connection: Any) -> Any:

@@ -58,9 +58,10 @@ class Node:
         await self._pool.disconnect(inuse_connections=False)
 
     async def hang_up(self) -> None:
-        """Close all connections: who waits for an answer learns that there will be none."""
+        """Leave the server for good: who waits for an answer, or in line, learns that there will be none."""
+        self.lane.leave()
         await self._pool.disconnect()
 
     async def aclose(self) -> None:
         await self.lane.aclose()
-        await self.hang_up()
+        await self._pool.disconnect()
