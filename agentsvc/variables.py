@@ -147,7 +147,7 @@ def _variables() -> dict[str, Variable]:
         "redis_url",
         _redis_url,
         FORMS,
-        "A Redis or Valkey of your own. Without it, one is started that keeps its data in the data directory.",
+        "A Redis or Valkey of your own. Without it, `serve` starts one that keeps its data in the data directory.",
         quiet=True,
     )
     variable("data_dir", _directory, "a directory", "What is kept here: the embedded Redis, the key file, workspaces.")
