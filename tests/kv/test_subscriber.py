@@ -34,7 +34,7 @@ class Moving(Topology):
         self.home = 0
         self.refuse = False
 
-    def node_of(self, command: Command) -> Node:  # noqa: ARG002 - they all go together
+    def node_of(self, command: Command) -> Node:
         return self.nodes[self.home]
 
     async def watch(self) -> None:
