@@ -36,7 +36,6 @@ class Interruption:
         self._task: asyncio.Task[object] | None = None
         self._depth = 0
         self._fired = False
-        self._watch = _Watch(self)
 
     @property
     def requested(self) -> bool:
@@ -83,8 +82,13 @@ class Interruption:
         """
         async with aclosing(items):
             while True:
-                with self._watch:
+                self._watch()
+                try:
                     item = await anext(items, None)
+                except BaseException as error:
+                    self.__exit__(type(error), error, None)
+                    raise
+                self.__exit__(None, None, None)
                 if item is None:
                     return
                 yield item
@@ -100,9 +104,9 @@ class Interruption:
     def __enter__(self) -> None:
         if self._at_once:
             raise Interrupted
-        self.watch()
+        self._watch()
 
-    def watch(self) -> None:
+    def _watch(self) -> None:
         """A wait begins, which ``__exit__`` ends."""
         if self._task is None:  # asked once: there is a wait for every token
             self._task = asyncio.current_task()
@@ -118,21 +122,6 @@ class Interruption:
         cancels_left = self._task.uncancel() if self._task is not None else 0
         if cancels_left == 0 and (kind is None or kind is asyncio.CancelledError):
             raise Interrupted from error
-
-
-class _Watch:
-    """A guard that does not look for a wish as the wait begins."""
-
-    def __init__(self, interruption: Interruption) -> None:
-        self._interruption = interruption
-
-    def __enter__(self) -> None:
-        self._interruption.watch()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._interruption.__exit__(kind, error, trace)
 
 
 def was_cancelled() -> bool:

@@ -116,8 +116,10 @@ class Reply:
         self._conversation.earlier = [*self._before, *inputs]
         failure: Exception = RuntimeError("a middleware ended the reply without REPLY_END")
         around = cast("AsyncGenerator[ev.Event]", reply(inputs=inputs, answer=answer))
+        if reply != self._reply:  # what a middleware waits for
+            around = self._interruption.heard(around)
         try:
-            async with aclosing(self._interruption.heard(around)) as events:
+            async with aclosing(around) as events:
                 async for event in events:
                     yield self._happened(event)
         except Interrupted as wish:  # heard while a middleware waited

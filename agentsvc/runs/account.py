@@ -9,6 +9,9 @@ from agentsvc.domain import events as ev
 from agentsvc.domain.messages import ErrorInfo, FinishedReason
 from agentsvc.domain.runs import RunStatus
 
+HEARD = (ev.ReplyStart, ev.ModelCallEnd, ev.ReplyEnd)
+"""The events that tell an account something."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -21,7 +24,7 @@ class Account:
         self._reply_id = grant.reply_id
         self._end: Mapping[str, str | bytes] = {}
 
-    def hear(self, event: ev.Event) -> None:
+    def hear(self, event: ev.ReplyStart | ev.ModelCallEnd | ev.ReplyEnd) -> None:
         match event:
             case ev.ReplyStart(reply_id=reply_id):
                 self._reply_id, self._end = reply_id, {"error": b""}
@@ -31,8 +34,6 @@ class Account:
             case ev.ReplyEnd(reply_id=reply_id, finished_reason=reason, error=error):
                 self._reply_id = reply_id
                 self._end = {"outcome": outcome(reason, error), "error": b"" if error is None else _encode(error)}
-            case _:
-                pass
 
     @property
     def fields(self) -> Mapping[str, str | bytes | int]:

@@ -24,7 +24,7 @@ from agentsvc.domain.runs import Closing, Input, Messages, Stop
 from agentsvc.domain.sessions import Status
 from agentsvc.domain.states import AgentState
 from agentsvc.domain.times import clock
-from agentsvc.runs.account import Account
+from agentsvc.runs.account import HEARD, Account
 from agentsvc.runs.arrivals import Arrivals
 from agentsvc.runs.journal import ReplyJournal, Stored, encode_state
 from agentsvc.runs.memory import Remembered
@@ -242,7 +242,8 @@ class Run:
     async def _follow(self, reply: Reply, journal: ReplyJournal, inputs: Sequence[Msg], answer: Answer | None) -> None:
         async with aclosing(reply.events(inputs, answer)) as events:
             async for event in events:
-                self._account.hear(event)
+                if isinstance(event, HEARD):
+                    self._account.hear(event)
                 self.writer.append(event)
                 if self.writer.full:
                     await self.writer.settle()
