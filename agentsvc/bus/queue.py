@@ -26,7 +26,7 @@ _FORGET = Script("agentsvc.bus", "forget")
 WINDOW = 8  # unclaimed requests of one owner that may stand in front of those of others
 
 _RETRY_S = 5  # when a queue that was full is worth another try
-_AT_ONCE = 64  # stale claims a round trip
+_AT_ONCE = 64  # stale claims a round trip, and requests that are let in for a worker with room
 _START = b"0-0"
 _LATE = 5.0  # seconds that the answer to a claim may be overdue
 
@@ -48,8 +48,8 @@ class Ticket(Struct, frozen=True):
 class Queue:
     """Run requests in ``shards`` streams, each read through one consumer group.
 
-    Of each owner ``WINDOW`` unclaimed requests stand in a stream; the others wait outside, so that claims go round the
-    owners. ``max_queued`` is how many requests of a shard may wait before no more are to be accepted,
+    Of each owner ``WINDOW`` unclaimed requests stand in a stream, or as many as there is room for at once; the others
+    wait outside, so that claims go round the owners. ``max_queued`` is how many requests of a shard may wait before no more are to be accepted,
     ``max_runs_per_user`` how many of one owner and shard may be in play (0: any number).
     """
 
@@ -57,7 +57,7 @@ class Queue:
         self._redis = redis
         self.shards = shards
         self._max_queued = max_queued
-        self._limits: tuple[Arg, ...] = (keys.GROUP, WINDOW, max_runs_per_user)
+        self._most = max_runs_per_user
         self._waiting = [0] * shards
         self._claimed: set[tuple[int, OwnerId]] = set()
         self._unannounced = [Notes(redis, keys.accepting(shard)) for shard in range(shards)]
@@ -81,7 +81,7 @@ class Queue:
 
     async def waiting(self, shard: int) -> int:
         """How many requests wait to be claimed."""
-        waiting: int = await self._redis.call(_WAITING, keys.window(shard, ""), self._limits)
+        waiting: int = await self._redis.call(_WAITING, keys.window(shard, ""), self._limits())
         return waiting
 
     async def push(self, request: RunRequest) -> None:
@@ -90,7 +90,7 @@ class Queue:
         self._waiting[shard] = await self._redis.call(
             _PUSH,
             (*keys.window(shard, request.owner), keys.accepting(shard)),
-            (*self._limits, encode_request(request), request.note),
+            (*self._limits(), encode_request(request), request.note),
         )
 
     async def claim(self, shard: int, worker: str, limit: int, wait_ms: int) -> list[Ticket]:
@@ -119,12 +119,16 @@ class Queue:
                 break
         return tickets
 
-    async def admit(self, tickets: Sequence[Ticket] = ()) -> None:
-        """Let in what waits behind these, which have been claimed; and behind those for which this failed before."""
+    async def admit(self, tickets: Sequence[Ticket] = (), room: int = 0) -> None:
+        """Let in what waits behind these, which have been claimed; and behind those for which this failed before.
+
+        The worker has ``room`` for so many runs more: whoever would be kept out for others would be so for nothing.
+        """
         owners = self._claimed | {(ticket.shard, ticket.request.owner) for ticket in tickets}
         self._claimed = set()
         try:
-            await self._redis.each(*(self._redis.evalsha(_REFILL, keys.window(*each), self._limits) for each in owners))
+            limits = self._limits(min(room, _AT_ONCE))
+            await self._redis.each(*(self._redis.evalsha(_REFILL, keys.window(*each), limits) for each in owners))
         except BaseException:
             self._claimed |= owners
             raise
@@ -178,7 +182,10 @@ class Queue:
         return tickets
 
     async def _end(self, shard: int, entry: bytes, owner: OwnerId, *, worker: str, instead: bytes = b"") -> None:
-        await self._redis.call(_DONE, keys.window(shard, owner), (*self._limits, entry, instead, worker))
+        await self._redis.call(_DONE, keys.window(shard, owner), (*self._limits(), entry, instead, worker))
+
+    def _limits(self, room: int = 0) -> tuple[Arg, ...]:
+        return keys.GROUP, max(WINDOW, room), self._most
 
 
 def _groupless(error: Refused) -> bool:

@@ -91,7 +91,7 @@ class Dispatcher:
                 begun += await self._begin(ticket, stop)
         finally:
             self._places.give_back(count - begun)
-        await self._bus.queue.admit(tickets)
+        await self._bus.queue.admit(tickets, room=self._places.free)
         return len(tickets)
 
     async def renew(self, stop: asyncio.Event) -> None:

@@ -4,9 +4,13 @@ import asyncio
 
 
 class Places:
-    """At most ``count`` runs go on, also when several loops claim requests side by side: these take turns."""
+    """At most ``count`` runs go on, also when several loops claim requests side by side: these take turns.
+
+    ``free`` is how many more could begin now.
+    """
 
     def __init__(self, count: int) -> None:
+        self.free = count
         self._free = asyncio.Semaphore(count)
 
     async def reserve(self, most: int, gone: asyncio.Event) -> int:
@@ -19,9 +23,11 @@ class Places:
         while count < most and not self._free.locked():
             await self._free.acquire()  # at once
             count += 1
+        self.free -= count
         return count
 
     def give_back(self, count: int = 1) -> None:
+        self.free += count
         for _ in range(count):
             self._free.release()
 

@@ -120,6 +120,15 @@ async def test_behind_a_worker_that_dies_before_it_lets_others_in_its_heir_does(
     assert sessions_of(others) == asked[WINDOW : 2 * WINDOW]
 
 
+async def test_as_many_are_let_in_as_a_worker_has_room_for(bus: RedisMessageBus) -> None:
+    asked = await ask(bus, "ada", 4 * WINDOW)
+    tickets = await claim(bus, WINDOW)
+
+    await bus.queue.admit(tickets, room=2 * WINDOW)
+
+    assert sessions_of(await claim(bus)) == asked[WINDOW : 3 * WINDOW]
+
+
 async def test_the_end_of_a_run_lets_others_in_when_its_claim_did_not(bus: RedisMessageBus) -> None:
     asked = await ask(bus, "ada", WINDOW + 1)
     tickets = await claim(bus, WINDOW)
