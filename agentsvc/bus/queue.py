@@ -49,8 +49,8 @@ class Queue:
     """Run requests in ``shards`` streams, each read through one consumer group.
 
     Of each owner ``WINDOW`` unclaimed requests stand in a stream, or as many as there is room for at once; the others
-    wait outside, so that claims go round the owners. ``max_queued`` is how many requests of a shard may wait before no more are to be accepted,
-    ``max_runs_per_user`` how many of one owner and shard may be in play (0: any number).
+    wait outside, so that claims go round the owners. ``max_queued`` is how many requests of a shard may wait before no
+    more are to be accepted, ``max_runs_per_user`` how many of one owner and shard may be in play (0: any number).
     """
 
     def __init__(self, redis: Redis, shards: int, *, max_queued: int = 10_000, max_runs_per_user: int = 0) -> None:
