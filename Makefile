@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8000
 ARGS   ?=
-# Tests run in this many processes; each has a Redis of its own.
-JOBS   ?= 2
+# Tests run in this many processes; each has a Redis of its own. They wait more than they work, so more than there are cores.
+JOBS   ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help install run check fix test test-redis test-sentinel test-cluster test-containers chaos soak slow bench clean

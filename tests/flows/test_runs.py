@@ -212,6 +212,7 @@ async def test_the_runs_of_a_session_go_with_it(ada: User, provider: OpenAIServe
     provider.script(Text("So far "), Hang())
     going_on = await talk.told("hi")
     await until_is(ada, going_on, "running")
+    await wait_until(lambda: len(provider.requests) == 2, "the model is asked")
 
     gone = await ada.ask("DELETE", talk.path())
 
