@@ -11,7 +11,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.redis_kinds.ports import free_ports
-from tests.redis_kinds.replication import PROMPT, Replication
+from tests.redis_kinds.replication import PROMPT, Replication, kill_passed_on
 from tests.redis_kinds.server import Server, ended, program, until
 from tests.redis_kinds.standalone import kept
 
@@ -38,9 +38,9 @@ class Cluster:
         raise LookupError(f"nobody serves slot {slot}")
 
     def kill_master(self, key: str | bytes) -> Server:
-        """The one that was killed; its replica takes its place a little later."""
+        """The one that was killed; its replica, which has all that it had, takes its place a little later."""
         killed = self.master(key)
-        killed.kill()
+        kill_passed_on(killed)
         return killed
 
     def start_again(self) -> None:

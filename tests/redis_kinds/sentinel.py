@@ -10,7 +10,7 @@ from typing import Any
 import redis
 
 from tests.redis_kinds.ports import free_ports
-from tests.redis_kinds.replication import PROMPT, Replication
+from tests.redis_kinds.replication import PROMPT, Replication, kill_passed_on
 from tests.redis_kinds.server import Server, ended, program, until
 from tests.redis_kinds.standalone import kept
 
@@ -46,9 +46,9 @@ class Sentinel:
         return self.nodes[int(max(said, key=said.count))]
 
     def kill_master(self) -> Server:
-        """The one that was killed; a replica takes its place a little later."""
+        """The one that was killed; a replica, which has all that it had, takes its place a little later."""
         killed = self.master()
-        killed.kill()
+        kill_passed_on(killed)
         return killed
 
     def start_again(self) -> None:
