@@ -20,7 +20,7 @@ _RENEW = Script("agentsvc.bus", "renew")
 _RELEASE = Script("agentsvc.bus", "release")
 
 Mark = Literal["", "start", "end", "next"]
-Release = Literal["released", "waiting", "stop"]
+Release = Literal["released", "waiting"] | Stop
 
 
 class Grant(Struct, frozen=True):
@@ -197,7 +197,7 @@ class Leases:
 
     async def release(self, grant: Grant, status: Status) -> Release:
         """Give the lease back with the status that stays, unless something new waits or a parked reply shall stop: then
-        the holder stays.
+        the holder stays, and is told how it shall stop.
 
         The status ``running`` hands an unfinished run over. Raises LeaseLost.
         """

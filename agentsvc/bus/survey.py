@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from agentsvc.bus import keys
+from agentsvc.bus.notes import Notes
 from agentsvc.domain.ids import OwnerId, SessionId
 from agentsvc.domain.runs import RunRequest, decode_request, owner_of
 from agentsvc.kv.client import Command, Redis
@@ -14,7 +15,6 @@ from agentsvc.kv.scripts import Script
 
 _STANDING = Script("agentsvc.bus", "standing")
 _ABANDON = Script("agentsvc.bus", "abandon")
-_OVERDUE = Script("agentsvc.bus", "overdue")
 
 _AT_ONCE = 500  # entries a round trip
 
@@ -145,22 +145,16 @@ class Survey:
             Consumer(each[b"name"], each[b"idle"], bool(there)) for each, there in zip(fields, present, strict=True)
         ]
 
-    async def noted(self, key: str) -> AsyncGenerator[list[bytes]]:
+    def noted(self, key: str) -> AsyncGenerator[list[bytes]]:
         """All members of a set of notes; one that is there all the time is found."""
-        cursor = b"0"
-        while True:
-            cursor, found = await self._redis.run("ZSCAN", key, cursor, "COUNT", _AT_ONCE)
-            yield found[::2]
-            if cursor == b"0":
-                return
+        return self._redis.members(key)
 
     async def overdue(self, key: str, seconds: float) -> list[bytes]:
         """Up to 500 members whose time was longer ago than that, oldest first."""
-        found: list[bytes] = await self._redis.call(_OVERDUE, (key,), (int(seconds * 1000), _AT_ONCE))
-        return found
+        return await Notes(self._redis, key).overdue(seconds, _AT_ONCE)
 
     async def forget_note(self, key: str, member: bytes) -> None:
-        await self._redis.run("ZREM", key, member)
+        await Notes(self._redis, key).remove(member)
 
     async def _grouped(self, shard: int) -> bool:
         """Whether workers have ever read from it."""

@@ -135,6 +135,15 @@ class Redis:
             if self._topology.changes == seen:
                 return
 
+    async def members(self, key: Arg, *, batch: int = 500) -> AsyncGenerator[list[bytes]]:
+        """The members of a sorted set, about ``batch`` at a time; one that is there all the time is found."""
+        cursor = b"0"
+        while True:
+            cursor, found = await self.run("ZSCAN", key, cursor, "COUNT", batch)
+            yield found[::2]
+            if cursor == b"0":
+                return
+
     async def wait(self, *command: Arg, within: float) -> Any:
         """The reply to one command that blocks on the server, sent on a connection of its own.
 

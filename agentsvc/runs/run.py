@@ -165,15 +165,9 @@ class Run:
                 return True
             case "waiting":
                 await self._arrivals.look()
-            case "stop":
-                await self._heed()
+            case stop:
+                self.interrupt(stop)
         return False
-
-    async def _heed(self) -> None:
-        """Hear how the parked reply shall stop."""
-        renewal = (await self._bus.leases.renew([self._grant]))[0]
-        if renewal.stop is not None:
-            self.interrupt(renewal.stop)
 
     @property
     def _open(self) -> bool:

@@ -13,8 +13,6 @@ from agentsvc.storage.keys import EVERY_SESSION
 _UNLIST = Script("agentsvc.storage", "unlist")
 _ENLIST = Script("agentsvc.storage", "enlist")
 
-_AT_ONCE = 500  # members of an index a round trip
-
 
 class Listing(Struct, frozen=True):
     """A member of an index, and the key of the record that it names."""
@@ -46,14 +44,9 @@ class Survey:
         replies = await self._redis.each(*commands)
         return [Look(kind.decode(), life) for kind, life in zip(replies[::2], replies[1::2], strict=True)]
 
-    async def members(self, index: bytes) -> AsyncGenerator[list[bytes]]:
+    def members(self, index: bytes) -> AsyncGenerator[list[bytes]]:
         """All members of an index; one that is there all the time is found."""
-        cursor = b"0"
-        while True:
-            cursor, found = await self._redis.run("ZSCAN", index, cursor, "COUNT", _AT_ONCE)
-            yield found[::2]
-            if cursor == b"0":
-                return
+        return self._redis.members(index)
 
     async def missing(self, listings: Sequence[Listing]) -> list[Listing]:
         """Those whose record is not there."""

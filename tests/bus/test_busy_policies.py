@@ -152,6 +152,18 @@ async def test_a_wish_to_stop_never_weakens_a_stronger_one(
     assert (await bus.leases.renew([grant]))[0].stop == ("discard" if counts == "discard" else "now")
 
 
+@pytest.mark.parametrize("stop", ["step", "now", "discard"])
+async def test_a_run_cannot_leave_a_parked_reply_that_shall_stop_and_is_told_how(
+    bus: RedisMessageBus, say: Say, stop: Stop
+) -> None:
+    grant = await replying(bus, say)
+    await bus.inbox.interrupt(request(), stop)
+
+    assert await bus.leases.release(grant, "awaiting_permission") == stop
+
+    assert (await bus.leases.renew([grant]))[0].held
+
+
 async def test_a_message_that_is_taken_back_is_in_the_transcript_no_more(bus: RedisMessageBus, say: Say) -> None:
     asked = await say("hello")
     grant = await taken(bus)

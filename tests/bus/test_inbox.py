@@ -7,7 +7,7 @@ from agentsvc.bus.leases import Grant
 from agentsvc.domain.errors import Conflict, NotFound
 from agentsvc.domain.ids import OwnerId
 from agentsvc.domain.messages import Msg
-from agentsvc.domain.runs import Messages, decode_input
+from agentsvc.domain.runs import Messages, RunRequest, decode_input
 from tests.approvals import park
 from tests.bus.conftest import AGENT, OWNER, SESSION, Say, request
 
@@ -69,13 +69,13 @@ async def test_a_message_id_that_stands_for_something_else_is_refused(bus: Redis
 @pytest.mark.parametrize(
     "stranger", [request(owner="mallory"), request(agent="a2"), request(session="nowhere"), request(session="{s:s1}")]
 )
-async def test_who_does_not_own_the_session_leaves_no_trace(bus: RedisMessageBus, stranger: object) -> None:
+async def test_who_does_not_own_the_session_leaves_no_trace(bus: RedisMessageBus, stranger: RunRequest) -> None:
     message = Msg.user("hello")
 
     with pytest.raises(NotFound):
-        await bus.inbox.accept(stranger, Messages([message]), [message])  # type: ignore[arg-type]
+        await bus.inbox.accept(stranger, Messages([message]), [message])
     with pytest.raises(NotFound):
-        await bus.inbox.interrupt(stranger)  # type: ignore[arg-type]
+        await bus.inbox.interrupt(stranger)
 
     assert await bus.inbox.waiting(SESSION) == []
     assert await bus.queue.unannounced(-1) == []

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.redis
 PROGRAM = (sys.executable, "-m", "tests.flows.workshop")
 
 
-async def say(talk: Conversation, given: object, policy: str, **headers: str) -> httpx.Response:
+async def say(talk: Conversation, given: object, policy: object, **headers: str) -> httpx.Response:
     body = {"agent_id": talk.agent_id, "session_id": talk.session_id, "input": given, "busy_policy": policy}
     return await talk.user.ask("POST", "/chat/", body, headers={**ANEW, **headers})
 
@@ -157,7 +157,7 @@ async def test_a_message_that_interrupts_closes_what_waits_for_an_answer(ada: Us
 async def test_an_unknown_policy_is_refused_by_name(ada: User, provider: OpenAIServer, policy: object) -> None:
     talk = await ada.conversation(provider.url)
 
-    answer = await say(talk, message("hi"), policy)  # type: ignore[arg-type]
+    answer = await say(talk, message("hi"), policy)
 
     assert answer.status_code == 422
     assert [each["path"] for each in answer.json()["errors"]] == ["busy_policy"]

@@ -2,14 +2,14 @@
 -- hands the session over unfinished. The token stays: it says who held the session last.
 -- KEYS: head, inbox, runs, the hash of the run
 -- ARGV: fence, status afterwards ('running' hands over), life of an ended run in ms, what the key of a run begins with
--- -> 'released' | 'waiting' | 'stop' | 'lost' the fence is old
+-- -> 'released' | 'waiting' | how the parked reply shall stop ('step', 'now', 'discard') | 'lost' the fence is old
 local fence, worker, stop = unpack(redis.call('HMGET', KEYS[1], 'fence', 'worker', 'stop'))
 if fence ~= ARGV[1] then return 'lost' end
 if not worker then return 'released' end
 local status = ARGV[2]
 if status ~= 'running' then
   if redis.call('XLEN', KEYS[2]) > 0 then return 'waiting' end
-  if stop and status ~= 'idle' then return 'stop' end
+  if stop and status ~= 'idle' then return stop end
   redis.call('HDEL', KEYS[1], 'stop')
 end
 local time = redis.call('TIME')
